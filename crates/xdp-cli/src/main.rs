@@ -1,0 +1,5 @@
+//! The `xdp` command.
+
+#![forbid(unsafe_code)]
+
+fn main() {}

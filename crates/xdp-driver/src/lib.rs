@@ -1,0 +1,4 @@
+//! xdp.sys.
+
+#![no_std]
+#![deny(unsafe_code)]

@@ -1,0 +1,5 @@
+//! Project tasks.
+
+#![forbid(unsafe_code)]
+
+fn main() {}

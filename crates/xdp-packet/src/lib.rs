@@ -6,12 +6,12 @@
 //! [`Scratch`] and read there, so that a split frame gives exactly the answer of a contiguous one.
 //!
 //! ```
-//! use xdp_packet::{Depth, Frame, Packet, Scratch, Transport};
+//! use xdp_packet::{Depth, Frame, Packet, Scratch};
 //!
 //! fn is_dns(frame: &Frame<'_>) -> bool {
 //!     let mut scratch = Scratch::new();
 //!     let packet = Packet::parse(frame, Depth::Transport, &mut scratch);
-//!     matches!(packet.transport, Transport::Udp(udp) if udp.destination_port() == 53)
+//!     packet.udp().is_some_and(|udp| udp.destination_port() == 53)
 //! }
 //!
 //! assert!(!is_dns(&Frame::new(b"too short to be anything")));
@@ -39,6 +39,7 @@
 extern crate alloc;
 
 mod ethernet;
+mod facts;
 mod frame;
 mod icmp;
 mod ipv4;
@@ -49,11 +50,12 @@ mod tcp;
 mod udp;
 
 pub use ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, MacAddr};
+pub use facts::Facts;
 pub use frame::{Frame, SCRATCH_SIZE, Scratch, Tail};
 pub use icmp::Icmp;
 pub use ipv4::Ipv4;
 pub use ipv6::Ipv6;
-pub use packet::{Depth, Facts, Network, Packet, Transport, Upper, protocol};
+pub use packet::{Depth, Packet, protocol};
 pub use quic::{Quic, QuicIncomplete};
 pub use tcp::Tcp;
 pub use udp::Udp;

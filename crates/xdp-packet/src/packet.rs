@@ -1,10 +1,10 @@
 //! Parsing a frame's headers once.
 
+use crate::quic::{Quic, QuicIncomplete, SHORT_CID_MAX};
 use crate::{
-    ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Frame, Icmp, Ipv4, Ipv6, Quic, SCRATCH_SIZE, Scratch,
-    Tcp, Udp,
+    ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Facts, Frame, Icmp, Ipv4, Ipv6, SCRATCH_SIZE,
+    Scratch, Tcp, Udp,
 };
-use core::ops::{BitOr, BitOrAssign};
 
 /// IP protocol numbers (the IPv4 protocol field, the IPv6 next header).
 pub mod protocol {
@@ -47,147 +47,24 @@ impl Depth {
     }
 }
 
-/// What was found in a frame, as a set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Facts(pub u16);
-
-impl Facts {
-    /// Nothing.
-    pub const NONE: Self = Self(0);
-    /// An Ethernet header is present.
-    pub const ETHERNET: Self = Self(1 << 0);
-    /// An IPv4 header without options is present.
-    pub const IPV4: Self = Self(1 << 1);
-    /// An IPv6 header is present.
-    pub const IPV6: Self = Self(1 << 2);
-    /// A UDP header is present.
-    pub const UDP: Self = Self(1 << 3);
-    /// A TCP header is present.
-    pub const TCP: Self = Self(1 << 4);
-    /// The payload of IP is neither UDP nor TCP.
-    pub const IP_PAYLOAD: Self = Self(1 << 5);
-    /// The payload of UDP or TCP starts with a QUIC long header, if it is QUIC.
-    pub const QUIC_LONG: Self = Self(1 << 6);
-    /// The payload of UDP or TCP starts with a QUIC short header, if it is QUIC.
-    pub const QUIC_SHORT: Self = Self(1 << 7);
-    /// An ICMP header (IPv4) is present.
-    pub const ICMPV4: Self = Self(1 << 8);
-    /// An ICMPv6 header is present.
-    pub const ICMPV6: Self = Self(1 << 9);
-    /// An inner IPv4 header without options is present.
-    pub const INNER_IPV4: Self = Self(1 << 10);
-    /// An inner IPv6 header is present.
-    pub const INNER_IPV6: Self = Self(1 << 11);
-    /// A VLAN tag hides the rest from standard rules.
-    pub const VLAN: Self = Self(1 << 12);
-    /// IPv4 options hide the IPv4 header from standard rules.
-    pub const IPV4_OPTIONS: Self = Self(1 << 13);
-    /// An IPv6 extension header hides what follows from standard rules.
-    pub const IPV6_EXTENSION: Self = Self(1 << 14);
-    /// Headers crossed buffers and were gathered.
-    pub const GATHERED: Self = Self(1 << 15);
-
-    /// Tells whether all of `facts` hold.
-    #[inline]
-    #[must_use]
-    pub const fn contains(self, facts: Self) -> bool {
-        self.0 & facts.0 == facts.0
-    }
-
-    /// Tells whether any of `facts` holds.
-    #[inline]
-    #[must_use]
-    pub const fn intersects(self, facts: Self) -> bool {
-        self.0 & facts.0 != 0
-    }
-}
-
-impl BitOr for Facts {
-    type Output = Self;
-
-    #[inline]
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
-impl BitOrAssign for Facts {
-    #[inline]
-    fn bitor_assign(&mut self, other: Self) {
-        self.0 |= other.0;
-    }
-}
-
-/// The network header of a frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Network<'a> {
-    /// None that rules see.
-    #[default]
-    Absent,
-    /// IPv4 without options.
-    Ipv4(Ipv4<'a>),
-    /// IPv6.
-    Ipv6(Ipv6<'a>),
-}
-
-/// The transport header of a frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Transport<'a> {
-    /// None that rules see.
-    #[default]
-    Absent,
-    /// UDP.
-    Udp(Udp<'a>),
-    /// TCP.
-    Tcp(Tcp<'a>),
-}
-
-/// What lies above UDP or TCP, or directly in IP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Upper<'a> {
-    /// Nothing that rules see.
-    #[default]
-    Absent,
-    /// In UDP or TCP: the payload read as QUIC. Nothing says that it *is* QUIC.
-    Quic(Quic<'a>),
-    /// In IPv4 with protocol 1.
-    Icmpv4(Icmp<'a>),
-    /// In IPv6 with next header 58.
-    Icmpv6(Icmp<'a>),
-    /// In IP with protocol 4: version 4 and no options are checked, the protocol is not.
-    InnerIpv4(Ipv4<'a>),
-    /// In IP with protocol 41: version 6 is checked, the next header is not.
-    InnerIpv6(Ipv6<'a>),
-}
-
-/// The headers of one frame, parsed once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The headers of one frame, parsed once: the bytes that hold them, what was found in them and where.
+///
+/// Three words, so that it stays in registers between parsing and matching.
+#[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
-    /// What was found.
-    pub facts: Facts,
-    /// The Ethernet header.
-    pub link: Option<Ethernet<'a>>,
-    /// The network header.
-    pub network: Network<'a>,
-    /// The transport header.
-    pub transport: Transport<'a>,
-    /// What follows the transport header, or the network header when the protocol is neither UDP nor TCP, as far as it lies
-    /// in the buffer that was parsed: complete in a frame of one buffer, else at least as much as [`Packet::upper`] needs.
-    pub payload: &'a [u8],
-    /// What lies above.
-    pub upper: Upper<'a>,
+    /// The frame's first buffer, or its gathered head.
+    head: &'a [u8],
+    found: Found,
 }
+
+/// Offset of the network header. With VLAN tags there is none that rules see.
+const NETWORK: usize = Ethernet::SIZE;
+/// Offset of what IPv4 carries.
+const BEHIND_IPV4: u8 = (NETWORK + Ipv4::SIZE) as u8;
+/// Offset of what IPv6 carries.
+const BEHIND_IPV6: u8 = (NETWORK + Ipv6::SIZE) as u8;
 
 impl<'a> Packet<'a> {
-    const EMPTY: Self = Self {
-        facts: Facts::NONE,
-        link: None,
-        network: Network::Absent,
-        transport: Transport::Absent,
-        payload: &[],
-        upper: Upper::Absent,
-    };
-
     /// Parses the headers of `frame` down to `depth`.
     ///
     /// The result does not depend on how the frame is split into buffers, apart from [`Facts::GATHERED`] and the length of
@@ -195,194 +72,291 @@ impl<'a> Packet<'a> {
     #[inline]
     #[must_use]
     pub fn parse(frame: &Frame<'a>, depth: Depth, scratch: &'a mut Scratch) -> Self {
-        let (packet, cut) = parse(frame.first(), depth);
-        if cut && !frame.is_contiguous() {
+        let head = frame.first();
+        let found = parse(head, depth);
+        if found.is_cut() && !frame.is_contiguous() {
             return Self::parse_gathered(frame, depth, scratch);
         }
-        packet
+        Self { head, found }
     }
 
     /// Parses the headers of a frame of one buffer.
     #[inline]
     #[must_use]
     pub fn parse_slice(bytes: &'a [u8], depth: Depth) -> Self {
-        parse(bytes, depth).0
+        Self {
+            head: bytes,
+            found: parse(bytes, depth),
+        }
     }
 
     #[cold]
     #[inline(never)]
     fn parse_gathered(frame: &Frame<'_>, depth: Depth, scratch: &'a mut Scratch) -> Self {
-        let (mut packet, _) = parse(scratch.gather(frame, depth.reach()), depth);
-        packet.facts |= Facts::GATHERED;
-        packet
+        let head = scratch.gather(frame, depth.reach());
+        Self {
+            head,
+            found: parse(head, depth).with(Facts::GATHERED),
+        }
     }
 
-    /// Returns the protocol of what IP carries: the IPv4 protocol or the IPv6 next header.
+    /// Returns what was found.
     #[inline]
     #[must_use]
-    pub fn ip_protocol(&self) -> Option<u8> {
-        match self.network {
-            Network::Absent => None,
-            Network::Ipv4(ip) => Some(ip.protocol()),
-            Network::Ipv6(ip) => Some(ip.next_header()),
-        }
+    pub const fn facts(&self) -> Facts {
+        self.found.facts()
+    }
+
+    /// Returns the Ethernet header.
+    #[inline]
+    #[must_use]
+    pub fn ethernet(&self) -> Option<Ethernet<'a>> {
+        self.header(Facts::ETHERNET, 0).map(Ethernet)
     }
 
     /// Returns the IPv4 header.
     #[inline]
     #[must_use]
     pub fn ipv4(&self) -> Option<Ipv4<'a>> {
-        if let Network::Ipv4(ip) = self.network {
-            Some(ip)
-        } else {
-            None
-        }
+        self.header(Facts::IPV4, NETWORK).map(Ipv4)
     }
 
     /// Returns the IPv6 header.
     #[inline]
     #[must_use]
     pub fn ipv6(&self) -> Option<Ipv6<'a>> {
-        if let Network::Ipv6(ip) = self.network {
-            Some(ip)
-        } else {
-            None
-        }
+        self.header(Facts::IPV6, NETWORK).map(Ipv6)
+    }
+
+    /// Returns the protocol of what IP carries: the IPv4 protocol or the IPv6 next header.
+    #[inline]
+    #[must_use]
+    pub fn ip_protocol(&self) -> Option<u8> {
+        self.facts()
+            .intersects(Facts::IPV4 | Facts::IPV6)
+            .then_some(self.found.protocol())
     }
 
     /// Returns the UDP header.
     #[inline]
     #[must_use]
     pub fn udp(&self) -> Option<Udp<'a>> {
-        if let Transport::Udp(udp) = self.transport {
-            Some(udp)
-        } else {
-            None
-        }
+        self.header(Facts::UDP, self.transport_start()).map(Udp)
     }
 
     /// Returns the TCP header.
     #[inline]
     #[must_use]
     pub fn tcp(&self) -> Option<Tcp<'a>> {
-        if let Transport::Tcp(tcp) = self.transport {
-            Some(tcp)
-        } else {
-            None
-        }
+        let start = self.transport_start();
+        let header = self.header(Facts::TCP, start)?;
+        let options = self
+            .head
+            .get(start..self.found.payload())?
+            .get(Tcp::SIZE..)?;
+        Some(Tcp { header, options })
     }
 
-    /// Returns the payload of UDP or TCP read as QUIC.
+    /// Returns the source and destination port of UDP or TCP.
     #[inline]
     #[must_use]
-    pub fn quic(&self) -> Option<Quic<'a>> {
-        if let Upper::Quic(quic) = self.upper {
-            Some(quic)
+    pub fn ports(&self) -> Option<(u16, u16)> {
+        let &[a, b, c, d] = self
+            .header(Facts::UDP, self.transport_start())
+            .or_else(|| self.header(Facts::TCP, self.transport_start()))?;
+        Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
+    }
+
+    /// Returns what follows the transport header, or the network header when the protocol is neither UDP nor TCP, as far as
+    /// it lies in the buffer that was parsed: complete in a frame of one buffer, else at least as much as matching needs.
+    #[inline]
+    #[must_use]
+    pub fn payload(&self) -> &'a [u8] {
+        if self
+            .facts()
+            .intersects(Facts::UDP | Facts::TCP | Facts::IP_PAYLOAD)
+        {
+            self.head.get(self.found.payload()..).unwrap_or_default()
         } else {
-            None
+            &[]
         }
     }
 
-    /// Returns the offset of the network header.
+    /// Returns the connection ID that rules compare when the payload of UDP or TCP is read as QUIC: the source of a long
+    /// header ([`Facts::QUIC_LONG`]), the destination of a short one ([`Facts::QUIC_SHORT`]), of which at most 20 bytes.
+    #[inline]
     #[must_use]
-    pub fn network_offset(&self) -> Option<usize> {
-        (self.network != Network::Absent).then_some(Ethernet::SIZE)
+    pub fn quic_cid(&self) -> Option<&'a [u8]> {
+        if !self
+            .facts()
+            .intersects(Facts::QUIC_LONG | Facts::QUIC_SHORT)
+        {
+            return None;
+        }
+        self.head
+            .get(self.found.cid()..)?
+            .get(..self.found.cid_size())
+    }
+
+    /// Returns the payload of UDP or TCP read as QUIC. Nothing says that it *is* QUIC.
+    #[must_use]
+    pub fn quic(&self) -> Option<Quic<'a>> {
+        self.facts()
+            .intersects(Facts::QUIC_LONG | Facts::QUIC_SHORT)
+            .then(|| Quic::parse(self.payload()).ok())
+            .flatten()
+    }
+
+    /// Returns the ICMP header: IPv4 with protocol 1 ([`Facts::ICMPV4`]) or IPv6 with next header 58 ([`Facts::ICMPV6`]).
+    #[inline]
+    #[must_use]
+    pub fn icmp(&self) -> Option<Icmp<'a>> {
+        if !self.facts().intersects(Facts::ICMPV4 | Facts::ICMPV6) {
+            return None;
+        }
+        self.payload().first_chunk().map(Icmp)
+    }
+
+    /// Returns the IPv4 header inside IP with protocol 4. Version 4 and no options are checked, the protocol is not.
+    #[inline]
+    #[must_use]
+    pub fn inner_ipv4(&self) -> Option<Ipv4<'a>> {
+        self.header(Facts::INNER_IPV4, self.found.payload())
+            .map(Ipv4)
+    }
+
+    /// Returns the IPv6 header inside IP with protocol 41. Version 6 is checked, the next header is not.
+    #[inline]
+    #[must_use]
+    pub fn inner_ipv6(&self) -> Option<Ipv6<'a>> {
+        self.header(Facts::INNER_IPV6, self.found.payload())
+            .map(Ipv6)
     }
 
     /// Returns the offset of the transport header.
     #[must_use]
     pub fn transport_offset(&self) -> Option<usize> {
-        if self.transport == Transport::Absent {
+        self.facts()
+            .intersects(Facts::UDP | Facts::TCP)
+            .then(|| self.transport_start())
+    }
+
+    /// Returns the offset of what [`Packet::payload`] returns.
+    #[must_use]
+    pub fn payload_offset(&self) -> Option<usize> {
+        self.facts()
+            .intersects(Facts::UDP | Facts::TCP | Facts::IP_PAYLOAD)
+            .then_some(self.found.payload())
+    }
+
+    #[inline]
+    fn transport_start(&self) -> usize {
+        usize::from(if self.facts().contains(Facts::IPV6) {
+            BEHIND_IPV6
+        } else {
+            BEHIND_IPV4
+        })
+    }
+
+    #[inline]
+    fn header<const SIZE: usize>(&self, fact: Facts, start: usize) -> Option<&'a [u8; SIZE]> {
+        if !self.facts().contains(fact) {
             return None;
         }
-        match self.network {
-            Network::Absent => None,
-            Network::Ipv4(_) => Some(Ethernet::SIZE + Ipv4::SIZE),
-            Network::Ipv6(_) => Some(Ethernet::SIZE + Ipv6::SIZE),
-        }
+        self.head.get(start..)?.first_chunk()
     }
 }
 
-/// Parses `head`. The flag says that a header was not all there, so that more bytes could change the result.
+/// Parses `head` down to `depth`.
 #[inline]
-fn parse(head: &[u8], depth: Depth) -> (Packet<'_>, bool) {
-    let mut packet = Packet::EMPTY;
+fn parse(head: &[u8], depth: Depth) -> Found {
     let Some((link, rest)) = head.split_first_chunk::<14>() else {
-        return (packet, true);
+        return Found::new(Facts::NONE).cut();
     };
-    let link = Ethernet(link);
-    packet.facts = Facts::ETHERNET;
-    packet.link = Some(link);
     if depth == Depth::Link {
-        return (packet, false);
+        return Found::new(Facts::ETHERNET);
     }
-    match link.ethertype() {
+    match Ethernet(link).ethertype() {
         ETHERTYPE_IPV4 => {
             let Some((ip, rest)) = rest.split_first_chunk::<20>() else {
-                return (packet, true);
+                return Found::new(Facts::ETHERNET).cut();
             };
             let ip = Ipv4(ip);
             if ip.header_words() != 5 {
-                if ip.header_words() > 5 {
-                    packet.facts |= Facts::IPV4_OPTIONS;
-                }
-                return (packet, false);
+                let options = if ip.header_words() > 5 {
+                    Facts::IPV4_OPTIONS
+                } else {
+                    Facts::NONE
+                };
+                return Found::new(Facts::ETHERNET).with(options);
             }
-            packet.facts |= Facts::IPV4;
-            packet.network = Network::Ipv4(ip);
-            let cut = parse_transport(&mut packet, ip.protocol(), rest, depth);
-            (packet, cut)
+            let found = Found::new(Facts::ETHERNET.union(Facts::IPV4)).with_protocol(ip.protocol());
+            parse_transport(found, BEHIND_IPV4, rest, depth)
         }
         ETHERTYPE_IPV6 => {
             let Some((ip, rest)) = rest.split_first_chunk::<40>() else {
-                return (packet, true);
+                return Found::new(Facts::ETHERNET).cut();
             };
-            let ip = Ipv6(ip);
-            packet.facts |= Facts::IPV6;
-            packet.network = Network::Ipv6(ip);
-            let cut = parse_transport(&mut packet, ip.next_header(), rest, depth);
-            (packet, cut)
+            let found = Found::new(Facts::ETHERNET.union(Facts::IPV6))
+                .with_protocol(Ipv6(ip).next_header());
+            parse_transport(found, BEHIND_IPV6, rest, depth)
         }
-        0x8100 | 0x88A8 | 0x9100 => {
-            packet.facts |= Facts::VLAN;
-            (packet, false)
-        }
-        _ => (packet, false),
+        number => Found::new(Facts::ETHERNET).with(if is_vlan(number) {
+            Facts::VLAN
+        } else {
+            Facts::NONE
+        }),
     }
 }
 
 #[inline]
-fn parse_transport<'a>(packet: &mut Packet<'a>, number: u8, bytes: &'a [u8], depth: Depth) -> bool {
+fn parse_transport(found: Found, start: u8, bytes: &[u8], depth: Depth) -> Found {
     if depth < Depth::Transport {
-        return false;
+        return found;
     }
-    match number {
+    match found.protocol() {
         protocol::UDP => {
-            let Some((udp, payload)) = bytes.split_first_chunk::<8>() else {
-                return true;
+            let Some((_, rest)) = bytes.split_first_chunk::<8>() else {
+                return found.cut();
             };
-            packet.facts |= Facts::UDP;
-            packet.transport = Transport::Udp(Udp(udp));
-            packet.payload = payload;
+            let start = start.wrapping_add(8);
+            let found = found.with(Facts::UDP).with_payload(start);
+            if depth == Depth::Upper {
+                parse_quic(found, start, rest)
+            } else {
+                found
+            }
         }
         protocol::TCP => {
-            let Some((tcp, payload)) = Tcp::split(bytes) else {
-                return true;
+            let Some((tcp, rest)) = Tcp::split(bytes) else {
+                return found.cut();
             };
-            packet.facts |= Facts::TCP;
-            packet.transport = Transport::Tcp(tcp);
-            packet.payload = payload;
+            let start = start.wrapping_add(tcp.header_words() << 2);
+            let found = found.with(Facts::TCP).with_payload(start);
+            if depth == Depth::Upper {
+                parse_quic(found, start, rest)
+            } else {
+                found
+            }
         }
         _ => {
-            packet.facts |= Facts::IP_PAYLOAD;
-            packet.payload = bytes;
-            if is_ipv6_extension(number) && matches!(packet.network, Network::Ipv6(_)) {
-                packet.facts |= Facts::IPV6_EXTENSION;
+            let found = found.with(Facts::IP_PAYLOAD).with_payload(start);
+            let in_ipv6 = found.facts().contains(Facts::IPV6);
+            if in_ipv6 && is_ipv6_extension(found.protocol()) {
+                return found.with(Facts::IPV6_EXTENSION);
             }
-            return depth >= Depth::Upper && parse_in_ip(packet, number);
+            if depth == Depth::Upper {
+                parse_in_ip(found, bytes)
+            } else {
+                found
+            }
         }
     }
-    depth >= Depth::Upper && parse_quic(packet)
+}
+
+/// Tells whether an EtherType announces a VLAN tag: IEEE 802.1Q, 802.1ad, or the older double tag.
+pub(crate) const fn is_vlan(ethertype: u16) -> bool {
+    matches!(ethertype, 0x8100 | 0x88A8 | 0x9100)
 }
 
 /// Tells whether a next header is an extension header with a length of its own: hop-by-hop, routing, fragment,
@@ -392,57 +366,126 @@ pub(crate) const fn is_ipv6_extension(number: u8) -> bool {
 }
 
 #[inline]
-fn parse_quic(packet: &mut Packet<'_>) -> bool {
-    let Ok(quic) = Quic::parse(packet.payload) else {
-        return true;
-    };
-    packet.upper = Upper::Quic(quic);
-    packet.facts |= match quic {
-        Quic::Long { .. } => Facts::QUIC_LONG,
-        Quic::Short { .. } => Facts::QUIC_SHORT,
-    };
-    quic.is_cut()
+fn parse_quic(found: Found, start: u8, bytes: &[u8]) -> Found {
+    match Quic::parse(bytes) {
+        Ok(Quic::Long {
+            destination,
+            source,
+            ..
+        }) => {
+            // Flags, version, two lengths and the destination ID lie before the source ID. An ID has at most 255 bytes, so
+            // that no sum can wrap and no length is cut.
+            let before = 7u16.wrapping_add(destination.len() as u16);
+            found
+                .with(Facts::QUIC_LONG)
+                .with_cid(u16::from(start).wrapping_add(before), source.len() as u8)
+        }
+        Ok(Quic::Short { destination }) => {
+            let found = found.with(Facts::QUIC_SHORT);
+            let found = found.with_cid(u16::from(start).wrapping_add(1), destination.len() as u8);
+            if destination.len() < SHORT_CID_MAX {
+                found.cut()
+            } else {
+                found
+            }
+        }
+        Err(QuicIncomplete) => found.cut(),
+    }
 }
 
-fn parse_in_ip(packet: &mut Packet<'_>, number: u8) -> bool {
-    let bytes = packet.payload;
-    let outer_is_v4 = matches!(packet.network, Network::Ipv4(_));
-    match number {
-        protocol::ICMP if outer_is_v4 => {
-            let Some(icmp) = bytes.first_chunk() else {
-                return true;
-            };
-            packet.facts |= Facts::ICMPV4;
-            packet.upper = Upper::Icmpv4(Icmp(icmp));
-        }
-        protocol::ICMPV6 if !outer_is_v4 => {
-            let Some(icmp) = bytes.first_chunk() else {
-                return true;
-            };
-            packet.facts |= Facts::ICMPV6;
-            packet.upper = Upper::Icmpv6(Icmp(icmp));
-        }
-        protocol::IPV4 => {
-            let Some(inner) = bytes.first_chunk() else {
-                return true;
-            };
-            let inner = Ipv4(inner);
-            if inner.is_plain() {
-                packet.facts |= Facts::INNER_IPV4;
-                packet.upper = Upper::InnerIpv4(inner);
-            }
-        }
-        protocol::IPV6 => {
-            let Some(inner) = bytes.first_chunk() else {
-                return true;
-            };
-            let inner = Ipv6(inner);
-            if inner.version() == 6 {
-                packet.facts |= Facts::INNER_IPV6;
-                packet.upper = Upper::InnerIpv6(inner);
-            }
-        }
-        _ => {}
+#[inline(never)]
+fn parse_in_ip(found: Found, bytes: &[u8]) -> Found {
+    let outer_is_v4 = found.facts().contains(Facts::IPV4);
+    match found.protocol() {
+        protocol::ICMP if outer_is_v4 => match bytes.first_chunk::<4>() {
+            Some(_) => found.with(Facts::ICMPV4),
+            None => found.cut(),
+        },
+        protocol::ICMPV6 if !outer_is_v4 => match bytes.first_chunk::<4>() {
+            Some(_) => found.with(Facts::ICMPV6),
+            None => found.cut(),
+        },
+        protocol::IPV4 => match bytes.first_chunk() {
+            Some(inner) if Ipv4(inner).is_plain() => found.with(Facts::INNER_IPV4),
+            Some(_) => found,
+            None => found.cut(),
+        },
+        protocol::IPV6 => match bytes.first_chunk() {
+            Some(inner) if Ipv6(inner).version() == 6 => found.with(Facts::INNER_IPV6),
+            Some(_) => found,
+            None => found.cut(),
+        },
+        _ => found,
     }
-    false
+}
+
+/// What was found and where, in one word: with fields of their own it would be written in pieces and read back whole, which
+/// stalls the processor for longer than the parsing takes.
+///
+/// Bits 0 to 15 are the [`Facts`]; 16 to 23 the protocol; 24 to 31 where the payload of the deepest header starts (at most
+/// 114, behind IPv6 and a TCP header of 60 bytes); 32 to 47 where the QUIC connection ID starts; 48 to 55 its length; bit 56
+/// says that a header was not all there, so that more bytes could change the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Found(u64);
+
+impl Found {
+    #[inline]
+    const fn new(facts: Facts) -> Self {
+        Self(facts.0 as u64)
+    }
+
+    #[inline]
+    const fn with(self, facts: Facts) -> Self {
+        Self(self.0 | facts.0 as u64)
+    }
+
+    #[inline]
+    const fn with_protocol(self, protocol: u8) -> Self {
+        Self(self.0 | (protocol as u64) << 16)
+    }
+
+    #[inline]
+    const fn with_payload(self, start: u8) -> Self {
+        Self(self.0 | (start as u64) << 24)
+    }
+
+    #[inline]
+    const fn with_cid(self, start: u16, size: u8) -> Self {
+        Self(self.0 | (start as u64) << 32 | (size as u64) << 48)
+    }
+
+    #[inline]
+    const fn cut(self) -> Self {
+        Self(self.0 | 1 << 56)
+    }
+
+    #[inline]
+    const fn facts(self) -> Facts {
+        Facts(self.0 as u16)
+    }
+
+    #[inline]
+    const fn protocol(self) -> u8 {
+        (self.0 >> 16) as u8
+    }
+
+    #[inline]
+    const fn payload(self) -> usize {
+        (self.0 >> 24) as u8 as usize
+    }
+
+    #[inline]
+    const fn cid(self) -> usize {
+        (self.0 >> 32) as u16 as usize
+    }
+
+    #[inline]
+    const fn cid_size(self) -> usize {
+        (self.0 >> 48) as u8 as usize
+    }
+
+    #[inline]
+    const fn is_cut(self) -> bool {
+        self.0 & 1 << 56 != 0
+    }
 }

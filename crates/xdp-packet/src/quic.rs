@@ -1,7 +1,7 @@
 //! The version-independent part of QUIC (RFC 8999), as far as rules look at it.
 
 /// Longest connection ID that rules compare; a short header does not state its length, so this many bytes are taken.
-const SHORT_CID_MAX: usize = 20;
+pub(crate) const SHORT_CID_MAX: usize = 20;
 
 /// A QUIC header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +57,6 @@ impl<'a> Quic<'a> {
             Self::Long { source, .. } => source,
             Self::Short { destination } => destination,
         }
-    }
-
-    /// Tells whether more payload could change the answer of [`Quic::parse`].
-    #[inline]
-    pub(crate) fn is_cut(&self) -> bool {
-        matches!(self, Self::Short { destination } if destination.len() < SHORT_CID_MAX)
     }
 }
 

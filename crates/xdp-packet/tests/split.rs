@@ -10,10 +10,13 @@ const QUIC_V4: &[u8] = &[
 ];
 
 fn same(left: &Packet<'_>, right: &Packet<'_>) -> bool {
-    let facts = |packet: &Packet<'_>| packet.facts.0 & !Facts::GATHERED.0;
-    facts(left) == facts(right)
-        && (left.link, left.network, left.transport, left.upper)
-            == (right.link, right.network, right.transport, right.upper)
+    left.facts().without(Facts::GATHERED) == right.facts().without(Facts::GATHERED)
+        && left.ethernet() == right.ethernet()
+        && (left.ipv4(), left.ipv6(), left.ip_protocol())
+            == (right.ipv4(), right.ipv6(), right.ip_protocol())
+        && (left.udp(), left.tcp(), left.icmp()) == (right.udp(), right.tcp(), right.icmp())
+        && (left.quic_cid(), left.quic()) == (right.quic_cid(), right.quic())
+        && (left.inner_ipv4(), left.inner_ipv6()) == (right.inner_ipv4(), right.inner_ipv6())
 }
 
 #[test]
@@ -41,10 +44,10 @@ fn one_byte_buffers_are_gathered() {
     let mut scratch = Scratch::new();
     let packet = Packet::parse(&Frame::from_buffers(&buffers), Depth::Upper, &mut scratch);
     assert_eq!(
-        packet.facts,
+        packet.facts(),
         Facts::ETHERNET | Facts::IPV4 | Facts::UDP | Facts::QUIC_LONG | Facts::GATHERED
     );
-    assert_eq!(packet.quic().expect("QUIC").rule_cid(), [0x50, 0x51, 0x52]);
+    assert_eq!(packet.quic_cid(), Some(&[0x50, 0x51, 0x52][..]));
     assert_eq!(packet.udp().expect("UDP").destination_port(), 443);
 }
 
@@ -66,7 +69,7 @@ fn a_tail_that_lies_about_its_length_is_not_believed() {
     let packet = Packet::parse(&frame, Depth::Upper, &mut scratch);
     assert!(
         packet
-            .facts
+            .facts()
             .contains(Facts::IPV4 | Facts::IP_PAYLOAD | Facts::GATHERED)
     );
 }

@@ -1,1 +1,3 @@
 //! nt-sim.
+
+pub mod mem;

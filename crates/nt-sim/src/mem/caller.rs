@@ -1,0 +1,52 @@
+//! Who asked for memory: the driver, its stack, and the tag that names the purpose.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A pool tag: four characters that name the purpose of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(pub u32);
+
+impl Tag {
+    /// A tag from its characters in reading order.
+    pub const fn new(text: &[u8; 4]) -> Self {
+        Self(u32::from_le_bytes(*text))
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0.to_le_bytes() {
+            let shown = if byte.is_ascii_graphic() || byte == b' ' {
+                byte as char
+            } else {
+                '.'
+            };
+            fmt::Write::write_char(f, shown)?;
+        }
+        Ok(())
+    }
+}
+
+/// The driver that called, and from where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The image that called; 0 is the simulated kernel itself.
+    pub owner: u16,
+    /// Return addresses, innermost first. Empty in fast mode.
+    pub stack: Arc<[usize]>,
+    /// The thread.
+    pub thread: u64,
+}
+
+impl Caller {
+    /// A number that is the same for every call from the same place by the same path.
+    pub fn stack_hash(&self) -> u64 {
+        // FNV-1a over the return addresses.
+        self.stack
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325, |hash, &address| {
+                (hash ^ address as u64).wrapping_mul(0x0100_0000_01b3)
+            })
+    }
+}

@@ -1,0 +1,253 @@
+//! Measuring: pinned threads, slices of about a millisecond, contenders taking turns, minimum and median.
+//!
+//! Machines that run benchmarks are rarely quiet. Contenders of one case therefore run in turn, one slice each, so
+//! that a disturbance meets all of them, and what counts is the ratio within a case.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rustix::thread::{CpuSet, sched_setaffinity};
+use serde::Serialize;
+
+/// How long one slice should last.
+const SLICE: Duration = Duration::from_millis(1);
+
+/// How a suite is to be measured.
+pub(crate) struct Bench {
+    /// Processor of the measuring thread.
+    pub(crate) cpu: usize,
+    /// Processor of the second thread, where a case has one.
+    pub(crate) peer_cpu: usize,
+    /// Slices per contender.
+    pub(crate) slices: usize,
+    /// Only cases whose name contains this.
+    pub(crate) only: Option<String>,
+}
+
+/// One thing that is measured.
+pub(crate) struct Contender<'a> {
+    name: String,
+    run: Box<dyn FnMut(u64) -> Duration + 'a>,
+    operations_per_iteration: u64,
+}
+
+impl<'a> Contender<'a> {
+    /// A contender whose iteration does `operations_per_iteration` of what is counted.
+    pub(crate) fn new(
+        name: impl Into<String>,
+        operations_per_iteration: u64,
+        mut iteration: impl FnMut() + 'a,
+    ) -> Self {
+        Self::timed(name, operations_per_iteration, move |iterations| {
+            let start = Instant::now();
+            for _ in 0..iterations {
+                iteration();
+            }
+            start.elapsed()
+        })
+    }
+
+    /// A contender that times a number of iterations itself.
+    pub(crate) fn timed(
+        name: impl Into<String>,
+        operations_per_iteration: u64,
+        run: impl FnMut(u64) -> Duration + 'a,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            run: Box::new(run),
+            operations_per_iteration,
+        }
+    }
+
+    /// Iterations that last about one slice.
+    fn calibrate(&mut self) -> u64 {
+        let mut iterations = 1;
+        loop {
+            let elapsed = (self.run)(iterations);
+            if elapsed >= SLICE || iterations >= 1 << 32 {
+                let per_iteration = elapsed.as_secs_f64() / iterations as f64;
+                return ((SLICE.as_secs_f64() / per_iteration) as u64).max(1);
+            }
+            iterations *= 2;
+        }
+    }
+}
+
+impl Bench {
+    /// Whether the case was asked for.
+    pub(crate) fn wants(&self, case: &str) -> bool {
+        self.only.as_deref().is_none_or(|text| case.contains(text))
+    }
+
+    /// Measures the contenders in turn, slice by slice, on the pinned processor; `None` for a case not asked for.
+    ///
+    /// The first contender is the one the others' ratios refer to.
+    pub(crate) fn case(
+        &self,
+        name: impl Into<String>,
+        mut contenders: Vec<Contender<'_>>,
+    ) -> anyhow::Result<Option<Case>> {
+        let name = name.into();
+        if !self.wants(&name) {
+            return Ok(None);
+        }
+        pin(self.cpu)?;
+        let iterations: Vec<u64> = contenders.iter_mut().map(Contender::calibrate).collect();
+        let mut samples = vec![Vec::with_capacity(self.slices); contenders.len()];
+        for _ in 0..self.slices {
+            for ((contender, &iterations), samples) in
+                contenders.iter_mut().zip(&iterations).zip(&mut samples)
+            {
+                let elapsed = (contender.run)(iterations);
+                let operations = iterations * contender.operations_per_iteration;
+                samples.push(elapsed.as_nanos() as f64 / operations as f64);
+            }
+        }
+        let mut results: Vec<Measurement> = contenders
+            .iter()
+            .zip(samples)
+            .map(|(contender, samples)| Measurement::of(&contender.name, samples))
+            .collect();
+        if let Some((min, median)) = results.first().map(|first| (first.min_ns, first.median_ns)) {
+            for result in &mut results {
+                result.min_ratio = result.min_ns / min;
+                result.median_ratio = result.median_ns / median;
+            }
+        }
+        Ok(Some(Case {
+            name,
+            notes: Vec::new(),
+            results,
+        }))
+    }
+}
+
+/// Pins the calling thread to one processor.
+pub(crate) fn pin(cpu: usize) -> anyhow::Result<()> {
+    let mut set = CpuSet::new();
+    anyhow::ensure!(cpu < CpuSet::MAX_CPU, "there is no processor {cpu}");
+    set.set(cpu);
+    sched_setaffinity(None, &set).with_context(|| format!("pinning a thread to processor {cpu}"))
+}
+
+/// What one contender of a case needed, in nanoseconds per operation.
+#[derive(Serialize)]
+pub(crate) struct Measurement {
+    /// Who.
+    pub(crate) name: String,
+    /// Fastest slice.
+    pub(crate) min_ns: f64,
+    /// Middle slice.
+    pub(crate) median_ns: f64,
+    /// Fastest slice, relative to the first contender of the case.
+    pub(crate) min_ratio: f64,
+    /// Middle slice, relative to the first contender of the case.
+    pub(crate) median_ratio: f64,
+    /// Slices measured.
+    pub(crate) slices: usize,
+}
+
+impl Measurement {
+    fn of(name: &str, mut samples: Vec<f64>) -> Self {
+        samples.sort_by(f64::total_cmp);
+        let at = |index: usize| samples.get(index).copied().unwrap_or(f64::NAN);
+        Self {
+            name: name.to_owned(),
+            min_ns: at(0),
+            median_ns: at(samples.len() / 2),
+            min_ratio: 1.0,
+            median_ratio: 1.0,
+            slices: samples.len(),
+        }
+    }
+}
+
+/// One case: the same work done by several contenders.
+#[derive(Serialize)]
+pub(crate) struct Case {
+    /// What is measured.
+    pub(crate) name: String,
+    /// Facts that belong to the case: sizes, memory, the machine's state.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<(String, f64)>,
+    /// One measurement per contender.
+    pub(crate) results: Vec<Measurement>,
+}
+
+impl Case {
+    /// Adds a fact.
+    pub(crate) fn note(mut self, name: impl Into<String>, value: f64) -> Self {
+        self.notes.push((name.into(), value));
+        self
+    }
+}
+
+/// Where it was measured.
+#[derive(Serialize)]
+pub(crate) struct Machine {
+    /// Model of the processor.
+    processor: String,
+    /// Processors in the machine.
+    processors: usize,
+    /// Architecture.
+    architecture: &'static str,
+}
+
+impl Machine {
+    /// This machine.
+    pub(crate) fn describe() -> Self {
+        let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = information
+            .lines()
+            .find(|line| line.starts_with("model name"))
+            .and_then(|line| line.split_once(':'))
+            .map_or("unknown", |(_, model)| model.trim());
+        Self {
+            processor: model.to_owned(),
+            processors: information
+                .lines()
+                .filter(|line| line.starts_with("processor"))
+                .count(),
+            architecture: std::env::consts::ARCH,
+        }
+    }
+}
+
+/// Everything a run measured.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    /// Where.
+    pub(crate) machine: Machine,
+    /// What.
+    pub(crate) cases: Vec<Case>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}, {} processors",
+            self.machine.processor, self.machine.processors
+        )?;
+        for case in &self.cases {
+            writeln!(f, "\n{}", case.name)?;
+            for (name, value) in &case.notes {
+                writeln!(f, "  {name}: {value:.1}")?;
+            }
+            for result in &case.results {
+                writeln!(
+                    f,
+                    "  {:<32} {:>9.2} ns min {:>9.2} ns median   {:>6.2}x {:>6.2}x",
+                    result.name,
+                    result.min_ns,
+                    result.median_ns,
+                    result.min_ratio,
+                    result.median_ratio
+                )?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! `cargo xtask bench SUITE`: our code and its peers, measured in one run, slice by slice in turn.
+
+pub(crate) mod measure;
+mod ring;
+
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use measure::{Bench, Machine, Report};
+
+/// What to measure and how long.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Which part of the system.
+    #[arg(value_enum)]
+    suite: Suite,
+    /// Processor the measuring thread is pinned to.
+    #[arg(long, default_value_t = 0)]
+    cpu: usize,
+    /// Second processor, for cases that need two.
+    #[arg(long, default_value_t = 1)]
+    peer_cpu: usize,
+    /// Slices of about a millisecond per contender.
+    #[arg(long, default_value_t = 100)]
+    slices: usize,
+    /// Only cases whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// How the result is printed.
+    #[arg(long, short, value_enum, default_value_t = Output::Json)]
+    output: Output,
+}
+
+/// A part of the system that has a benchmark.
+#[derive(Clone, Copy, ValueEnum)]
+enum Suite {
+    /// Shared rings: one thread, and two processors beside other ring libraries.
+    Ring,
+}
+
+/// Form of the result.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// One JSON document.
+    Json,
+    /// A table.
+    Text,
+}
+
+/// Runs the suite and prints what it measured.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if cfg!(debug_assertions) {
+        eprintln!(
+            "warning: this is a debug build; use `cargo run --release -p xtask -- bench ...`"
+        );
+    }
+    let bench = Bench {
+        cpu: args.cpu,
+        peer_cpu: args.peer_cpu,
+        slices: args.slices.max(1),
+        only: args.only.clone(),
+    };
+    let cases = match args.suite {
+        Suite::Ring => ring::run(&bench)?,
+    };
+    let report = Report {
+        machine: Machine::describe(),
+        cases,
+    };
+    match args.output {
+        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Output::Text => print!("{report}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -18,9 +18,10 @@
 //! ```
 //!
 //! What counts as "present" is what rules are specified to see: no VLAN tags, no IPv4 options, no IPv6 extension headers.
-//! They are still reported as facts ([`Facts::VLAN`] and so on).
+//! They are reported as facts ([`Facts::VLAN`] and so on), and [`Extended`] looks through them.
 //!
-//! Every protocol has a view ([`Ipv4`]) over a byte array of the header's exact length, so that no accessor can fail.
+//! Every protocol has a view ([`Ipv4`]) over a byte array of the header's exact length, so that no accessor can fail, and a
+//! value ([`Ipv4Header`]) that can be changed and written out.
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -38,18 +39,27 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+#[cfg(feature = "alloc")]
+mod build;
+pub mod checksum;
 mod ethernet;
+mod extended;
 mod facts;
 mod frame;
 mod icmp;
 mod ipv4;
 mod ipv6;
 mod packet;
+mod parse;
 mod quic;
 mod tcp;
 mod udp;
+mod values;
 
+#[cfg(feature = "alloc")]
+pub use build::FrameBuilder;
 pub use ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, MacAddr};
+pub use extended::{Extended, Fragment, VlanTag};
 pub use facts::Facts;
 pub use frame::{Frame, SCRATCH_SIZE, Scratch, Tail};
 pub use icmp::Icmp;
@@ -59,3 +69,4 @@ pub use packet::{Depth, Packet, protocol};
 pub use quic::{Quic, QuicIncomplete};
 pub use tcp::Tcp;
 pub use udp::Udp;
+pub use values::{EthernetHeader, Ipv4Header, Ipv6Header, TcpHeader, UdpHeader};

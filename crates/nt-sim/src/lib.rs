@@ -1,3 +1,36 @@
-//! nt-sim.
+//! A strict simulated NT kernel in an ordinary Linux process.
+//!
+//! `nt-sim` maps a Windows kernel driver file (an NDIS filter, a miniport, or a plain kernel
+//! driver), binds its imports to an implementation of the NT executive and of NDIS, calls its
+//! `DriverEntry`, and checks every kernel rule it can while the driver runs. A broken rule is a
+//! *bugcheck*: a report made for a person, not a crash of the process.
+//!
+//! Start with [`Lab`].
 
+#![expect(
+    non_snake_case,
+    reason = "exported functions carry the names drivers import"
+)]
+#![expect(
+    clippy::too_many_arguments,
+    reason = "exported functions have the parameters that Windows gave them"
+)]
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+compile_error!("nt-sim runs x86-64 drivers and needs an x86-64 Linux host");
+
+mod arch;
+mod clock;
+mod export;
+mod irql;
+mod ke;
+mod kernel;
+mod lab;
 pub mod mem;
+mod sched;
+mod seh;
+mod verifier;
+
+pub use kernel::{ClockMode, Mode};
+pub use lab::{Lab, LabBuilder, LabError};
+pub use verifier::{BugCheck, Rule};

@@ -1,0 +1,230 @@
+//! Functions and data that drivers import: how they are declared, found and entered.
+
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::OnceLock,
+};
+
+use crate::{arch, irql, kernel, sched, verifier};
+
+/// Highest IRQL at which a function may be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum MaxIrql {
+    PASSIVE,
+    APC,
+    DISPATCH,
+    ANY,
+}
+
+impl MaxIrql {
+    fn level(self) -> u8 {
+        match self {
+            MaxIrql::PASSIVE => irql::PASSIVE,
+            MaxIrql::APC => irql::APC,
+            MaxIrql::DISPATCH => irql::DISPATCH,
+            MaxIrql::ANY => irql::HIGH,
+        }
+    }
+}
+
+/// One name that a driver can import.
+pub(crate) struct Export {
+    pub(crate) module: &'static str,
+    pub(crate) info: Info,
+    pub(crate) address: *const (),
+}
+
+/// What is checked when an exported function is entered.
+#[derive(Clone, Copy)]
+pub(crate) struct Info {
+    pub(crate) name: &'static str,
+    pub(crate) max_irql: MaxIrql,
+    /// The function may raise a structured exception into its caller.
+    pub(crate) raises: bool,
+    /// The name is data, not code.
+    pub(crate) data: bool,
+}
+
+// SAFETY: the address is that of a function or of a static; nothing is reached through it here.
+unsafe impl Sync for Export {}
+// SAFETY: as above.
+unsafe impl Send for Export {}
+
+/// Lists of every part of the simulated system.
+fn lists() -> Vec<&'static [Export]> {
+    crate::ke::exports()
+}
+
+fn table() -> &'static HashMap<(&'static str, &'static str), &'static Export> {
+    static TABLE: OnceLock<HashMap<(&'static str, &'static str), &'static Export>> =
+        OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mut table = HashMap::new();
+        for export in lists().into_iter().flatten() {
+            let old = table.insert((export.module, export.info.name), export);
+            assert!(old.is_none(), "{} is exported twice", export.info.name);
+        }
+        table
+    })
+}
+
+/// Every exported name.
+pub(crate) fn all() -> impl Iterator<Item = &'static Export> {
+    table().values().copied()
+}
+
+/// Finds what a driver means by `name` of `module`. Module names compare without case; the names
+/// of hal.dll are forwarders to ntoskrnl.exe since Windows 10 2004, and are here for every version.
+pub(crate) fn lookup(module: &str, name: &str) -> Option<&'static Export> {
+    let module = module.to_ascii_lowercase();
+    let module = match module.as_str() {
+        "hal.dll" | "ntoskrnl.exe" | "ntoskrnl" => "ntoskrnl.exe",
+        "ndis.sys" | "ndis" => "ndis.sys",
+        "netio.sys" | "netio" => "netio.sys",
+        _ => return None,
+    };
+    table().get(&(module, name)).copied()
+}
+
+/// What leaves an exported function other than by returning. Panic payloads.
+pub(crate) enum Exit {
+    /// The kernel has stopped; the thread ends.
+    Stopped,
+    /// A structured exception with this status (and information words) goes to the caller.
+    Raise(Raise),
+}
+
+/// A software exception on its way to the driver.
+#[derive(Clone, Debug)]
+pub(crate) struct Raise {
+    pub(crate) code: u32,
+    pub(crate) information: Vec<u64>,
+}
+
+/// Runs the body of an exported function.
+///
+/// The body may stop the kernel or raise an exception by unwinding: its own frames are cleaned up
+/// by Rust, and only the frames of the driver, for which Rust has no clean-up, are skipped.
+#[inline]
+pub(crate) fn enter<R>(info: &'static Info, body: impl FnOnce() -> R) -> R {
+    match catch_unwind(AssertUnwindSafe(|| {
+        if kernel::strict() {
+            check(info);
+        }
+        body()
+    })) {
+        Ok(result) => result,
+        Err(payload) => arch::leave_by_unwinding(payload),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn check(info: &'static Info) {
+    sched::stop_if_crashed();
+    let level = irql::current();
+    if level > info.max_irql.level() {
+        crate::bugcheck!(
+            verifier::Rule::IrqlTooHigh, level, info.max_irql.level();
+            "{} was called at {}, the highest allowed is {}",
+            info.name, irql::name(level), irql::name(info.max_irql.level())
+        );
+    }
+    sched::yield_point();
+}
+
+/// Declares functions that drivers import.
+///
+/// `#[irql(LEVEL)]` is the highest allowed IRQL. `hosted` leaves the C symbol out (names that
+/// would replace the host's C library); `raises` marks functions that may raise an exception into
+/// the driver.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! exports {
+    ($module:literal => $vis:vis $list:ident;
+     $( $(#[doc = $doc:literal])* #[irql($irql:ident)] $(#[$flag:ident])*
+        fn $name:ident($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block )*) => {
+        $(
+            $crate::export_fn!([$($flag)*] [$($doc)*] $irql $name ($($arg: $ty),*) ($($ret)?) $body);
+        )*
+        $vis static $list: &[$crate::export::Export] = &[
+            $( $crate::export::Export {
+                module: $module,
+                info: $crate::export::Info {
+                    name: stringify!($name),
+                    max_irql: $crate::export::MaxIrql::$irql,
+                    raises: $crate::export_flag!(raises $($flag)*),
+                    data: false,
+                },
+                address: $name as *const (),
+            } ),*
+        ];
+    };
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! export_flag {
+    (raises) => { false };
+    (raises raises $($rest:ident)*) => { true };
+    (raises $other:ident $($rest:ident)*) => { $crate::export_flag!(raises $($rest)*) };
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! export_fn {
+    ([hosted $($flag:ident)*] [$($doc:literal)*] $irql:ident $name:ident ($($arg:ident: $ty:ty),*) ($($ret:ty)?) $body:block) => {
+        $crate::export_fn!(@emit {} [$($flag)*] [$($doc)*] $irql $name ($($arg: $ty),*) ($($ret)?) $body);
+    };
+    ([raises hosted] $($rest:tt)*) => { $crate::export_fn!([hosted raises] $($rest)*); };
+    ([$($flag:ident)*] [$($doc:literal)*] $irql:ident $name:ident ($($arg:ident: $ty:ty),*) ($($ret:ty)?) $body:block) => {
+        $crate::export_fn!(@emit {#[unsafe(no_mangle)]} [$($flag)*] [$($doc)*] $irql $name ($($arg: $ty),*) ($($ret)?) $body);
+    };
+    (@emit {$(#[$attr:meta])*} [$($flag:ident)*] [$($doc:literal)*] $irql:ident $name:ident ($($arg:ident: $ty:ty),*) ($($ret:ty)?) $body:block) => {
+        $(#[doc = $doc])*
+        ///
+        /// # Safety
+        /// The caller is a driver: it passes what the function's reference page asks for.
+        $(#[$attr])*
+        pub(crate) unsafe extern "win64" fn $name($($arg: $ty),*) $(-> $ret)? {
+            static INFO: $crate::export::Info = $crate::export::Info {
+                name: stringify!($name),
+                max_irql: $crate::export::MaxIrql::$irql,
+                raises: $crate::export_flag!(raises $($flag)*),
+                data: false,
+            };
+            $crate::export::enter(&INFO, move || $body)
+        }
+    };
+}
+
+/// Declares a static of this crate as data that drivers import.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! export_data {
+    ($module:literal, $name:ident) => {
+        $crate::export_data!($module, stringify!($name), &raw const $name)
+    };
+    ($module:literal, $name:expr, $address:expr) => {
+        $crate::export::Export {
+            module: $module,
+            info: $crate::export::Info {
+                name: $name,
+                max_irql: $crate::export::MaxIrql::ANY,
+                raises: false,
+                data: true,
+            },
+            address: $address as *const (),
+        }
+    };
+}
+
+/// Raises a structured exception into the driver that called the exported function (which must be
+/// marked `raises`).
+pub(crate) fn raise(code: u32) -> ! {
+    std::panic::resume_unwind(Box::new(Exit::Raise(Raise {
+        code,
+        information: Vec::new(),
+    })))
+}

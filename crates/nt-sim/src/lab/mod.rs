@@ -1,0 +1,143 @@
+//! The public face: a laboratory in which drivers run.
+
+mod builder;
+
+use std::{
+    cell::RefCell,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use parking_lot::{Mutex, MutexGuard};
+
+pub use self::builder::LabBuilder;
+use crate::{
+    clock::Clock,
+    export::Exit,
+    kernel::{self, Kernel, kernel},
+    sched::{self, Attached, ThreadKind},
+    verifier::BugCheck,
+};
+
+/// What can go wrong in a lab.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabError {
+    /// The kernel stopped: a driver broke a rule.
+    #[error("{0}")]
+    BugCheck(Box<BugCheck>),
+    /// The lab was asked for something it cannot do.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// A running simulated kernel. One can be alive in a process at a time; building a second one waits
+/// for the first to be dropped.
+pub struct Lab {
+    id: u64,
+    clock_thread: Option<std::thread::JoinHandle<()>>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+static ALONE: Mutex<()> = Mutex::new(());
+static NEXT_LAB: AtomicU64 = AtomicU64::new(1);
+
+thread_local! {
+    static ATTACHED: RefCell<Option<(u64, Attached)>> = const { RefCell::new(None) };
+}
+
+impl Lab {
+    /// Starts describing a lab.
+    pub fn builder() -> LabBuilder {
+        LabBuilder::default()
+    }
+
+    /// Boots a lab with the defaults: two processors, strict, real clock.
+    ///
+    /// # Errors
+    /// As [`LabBuilder::boot`].
+    pub fn boot() -> Result<Lab, LabError> {
+        LabBuilder::default().boot()
+    }
+
+    fn start(new: Kernel) -> Lab {
+        let alone = ALONE.lock();
+        let kernel = kernel::install(new);
+        let id = NEXT_LAB.fetch_add(1, Ordering::Relaxed);
+        let clock_thread = kernel.clock.needs_thread().then(|| {
+            std::thread::Builder::new()
+                .name("clock".to_owned())
+                .spawn(Clock::serve)
+                .expect("the host gives no more threads")
+        });
+        let lab = Lab {
+            id,
+            clock_thread,
+            _alone: alone,
+        };
+        lab.attach();
+        crate::ke::start();
+        lab
+    }
+
+    /// Makes the calling thread a thread of this kernel, if it is not one yet.
+    fn attach(&self) {
+        ATTACHED.with_borrow_mut(|attached| {
+            if attached.as_ref().is_some_and(|(lab, _)| *lab == self.id) {
+                return;
+            }
+            drop(attached.take());
+            let name = std::thread::current().name().unwrap_or("user").to_owned();
+            *attached = Some((self.id, sched::attach(&name, ThreadKind::User)));
+        });
+    }
+
+    /// Runs `body` as kernel code on the calling thread.
+    pub(crate) fn enter<R>(&self, body: impl FnOnce() -> R) -> Result<R, LabError> {
+        if let Some(report) = kernel().verifier.report() {
+            return Err(LabError::BugCheck(Box::new(report.clone())));
+        }
+        self.attach();
+        match catch_unwind(AssertUnwindSafe(body)) {
+            Ok(result) => Ok(result),
+            Err(payload) if payload.is::<Exit>() => {
+                let report = kernel().verifier.report().cloned();
+                Err(LabError::BugCheck(Box::new(
+                    report.expect("a stopped kernel has a report"),
+                )))
+            }
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    /// Why the kernel stopped, if it did.
+    pub fn bugcheck(&self) -> Option<BugCheck> {
+        kernel().verifier.report().cloned()
+    }
+
+    /// Advances a virtual clock, running timers on the way.
+    ///
+    /// # Errors
+    /// When the kernel has stopped.
+    ///
+    /// # Panics
+    /// When the lab runs on the real clock.
+    pub fn advance(&self, duration: Duration) -> Result<(), LabError> {
+        self.enter(|| kernel().clock.advance(duration))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let kernel = kernel();
+        let stop = catch_unwind(AssertUnwindSafe(crate::ke::stop));
+        ATTACHED.with_borrow_mut(|attached| drop(attached.take()));
+        kernel.clock.stop();
+        if let Some(thread) = self.clock_thread.take() {
+            let _ = thread.join();
+        }
+        kernel.sched.join_all();
+        kernel::uninstall(stop.is_ok());
+    }
+}

@@ -3,10 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod check;
+mod driver;
+mod house;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// Builds, checks and benchmarks what cargo alone does not.
 #[derive(Parser)]
@@ -20,11 +24,43 @@ struct Args {
 enum Task {
     /// Measures one part of the system beside its peers.
     Bench(bench::Args),
+    /// Builds xdp.sys, or checks a driver file.
+    Driver {
+        /// Processor architecture to build for.
+        #[arg(long, value_enum, default_value_t = Arch::X86_64)]
+        arch: Arch,
+        /// Checks this driver file instead of building: exit code 1 and one line per defect when it is not fit to ship.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["arch", "toolchain"])]
+        check: Option<PathBuf>,
+        /// Only says which toolchain would build the driver; exit code 3 when there is none.
+        #[arg(long)]
+        toolchain: bool,
+    },
+    /// Checks the dependency arrows, the unsafe table and the file sizes.
+    House,
+}
+
+/// Processor architectures that the driver is built for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Arch {
+    /// x64.
+    #[value(name = "x86_64", alias = "x64")]
+    X86_64,
+    /// Arm64.
+    #[value(name = "aarch64", alias = "arm64")]
+    Aarch64,
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Bench(args) => bench::run(&args),
+        Task::Driver {
+            check: Some(file), ..
+        } => check::run(&file),
+        Task::Driver {
+            arch, toolchain, ..
+        } => driver::run(arch, toolchain),
+        Task::House => house::run(),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -1,0 +1,155 @@
+//! Compiles and links one image.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::toolchain::{Core, Toolchain};
+use super::{root, target_dir, version};
+use crate::Arch;
+use crate::check::checksum;
+
+/// Variables of the outer cargo or rustup that would confuse another toolchain's cargo.
+const NOT_INHERITED: [&str; 9] = [
+    "RUSTUP_TOOLCHAIN",
+    "RUSTC",
+    "RUSTDOC",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+    "CARGO_INCREMENTAL",
+    "CARGO_ENCODED_RUSTFLAGS",
+];
+
+/// Builds the driver and returns the path of the image; the PDB and the link map lie beside it.
+pub(super) fn build(arch: Arch, toolchain: &Toolchain) -> Result<PathBuf> {
+    let out = target_dir()?.join("driver").join(arch.name());
+    let library = compile(arch, toolchain)?;
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
+    link(arch, toolchain, &library, &out)?;
+    let image = out.join("xdp.sys");
+    let mut bytes =
+        std::fs::read(&image).with_context(|| format!("cannot read {}", image.display()))?;
+    checksum::store(&mut bytes).with_context(|| {
+        format!(
+            "{} is not what the linker should have made",
+            image.display()
+        )
+    })?;
+    std::fs::write(&image, &bytes).with_context(|| format!("cannot write {}", image.display()))?;
+    Ok(image)
+}
+
+fn compile(arch: Arch, toolchain: &Toolchain) -> Result<PathBuf> {
+    let build_dir = target_dir()?.join("driver/build");
+    let mut cargo = Command::new(&toolchain.cargo);
+    cargo.current_dir(root());
+    for variable in NOT_INHERITED {
+        cargo.env_remove(variable);
+    }
+    cargo
+        .args([
+            "rustc",
+            "--quiet",
+            "--locked",
+            "--package",
+            "xdp-driver",
+            "--lib",
+            "--crate-type",
+            "staticlib",
+            "--profile",
+            "driver",
+        ])
+        .args(["--target", arch.target(), "--target-dir"])
+        .arg(&build_dir)
+        .env("RUSTC", &toolchain.rustc)
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            rustc_flags(toolchain).join("\u{1f}"),
+        );
+    if toolchain.core == Core::FromSource {
+        cargo
+            .env("RUSTC_BOOTSTRAP", "1")
+            .arg("-Zbuild-std=core,compiler_builtins");
+    }
+    run(&mut cargo, "compiling the driver")?;
+    let library = build_dir.join(arch.target()).join("driver/xdp_driver.lib");
+    ensure!(library.exists(), "cargo left no {}", library.display());
+    Ok(library)
+}
+
+/// Flags that keep this machine's paths out of the image and of its symbols.
+fn rustc_flags(toolchain: &Toolchain) -> Vec<String> {
+    let mut remaps = vec![(root(), "xdp"), (toolchain.sysroot.clone(), "rust")];
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
+    remaps.extend(cargo_home.map(|home| (home, "cargo")));
+    let mut flags: Vec<String> = remaps
+        .iter()
+        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
+        .collect();
+    if toolchain.core == Core::FromSource {
+        // Panics do not print: the file names and lines are dead weight.
+        flags.push("-Zlocation-detail=none".into());
+    }
+    flags
+}
+
+fn link(arch: Arch, toolchain: &Toolchain, library: &Path, out: &Path) -> Result<()> {
+    let resource = out.join("version.res");
+    std::fs::write(&resource, version::resource_file())
+        .with_context(|| format!("cannot write {}", resource.display()))?;
+    let mut linker = Command::new(&toolchain.linker);
+    if toolchain
+        .linker
+        .file_stem()
+        .is_some_and(|name| name == "rust-lld")
+    {
+        linker.args(["-flavor", "link"]);
+    }
+    linker
+        .args([
+            "/NOLOGO",
+            "/DRIVER",
+            "/SUBSYSTEM:NATIVE,10.0",
+            "/OSVERSION:10.0",
+            "/ENTRY:DriverEntry",
+            "/NODEFAULTLIB",
+        ])
+        .args([
+            "/DYNAMICBASE",
+            "/HIGHENTROPYVA",
+            "/NXCOMPAT",
+            "/FIXED:NO",
+            "/OPT:REF",
+            "/OPT:ICF",
+            "/Brepro",
+            "/INCREMENTAL:NO",
+        ])
+        .args(["/DEBUG", "/PDBALTPATH:xdp.pdb"])
+        .arg(format!("/MACHINE:{}", arch.linker_machine()))
+        .arg(file_flag("/OUT:", &out.join("xdp.sys")))
+        .arg(file_flag("/PDB:", &out.join("xdp.pdb")))
+        .arg(file_flag("/MAP:", &out.join("xdp.map")))
+        .arg(library)
+        .arg(&resource);
+    run(&mut linker, "linking the driver")
+}
+
+fn file_flag(flag: &str, file: &Path) -> OsString {
+    let mut text = OsString::from(flag);
+    text.push(file);
+    text
+}
+
+fn run(command: &mut Command, doing: &str) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("{doing}: cannot run {}", command.get_program().display()))?;
+    ensure!(status.success(), "{doing} failed ({status})");
+    Ok(())
+}

@@ -27,10 +27,13 @@ mod ke;
 mod kernel;
 mod lab;
 pub mod mem;
+mod pe;
 mod sched;
 mod seh;
+mod symbols;
 mod verifier;
 
 pub use kernel::{ClockMode, Mode};
 pub use lab::{Lab, LabBuilder, LabError};
+pub use pe::{Import, Machine, PeError};
 pub use verifier::{BugCheck, Rule};

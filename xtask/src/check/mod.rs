@@ -8,6 +8,8 @@ mod image;
 mod panic_sites;
 mod rules;
 mod symbols;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
 use std::path::Path;

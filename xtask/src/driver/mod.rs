@@ -5,7 +5,7 @@
 
 mod build;
 mod toolchain;
-mod version;
+pub(crate) mod version;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

@@ -8,7 +8,7 @@ const FILE_OS_NT: u32 = 0x0004_0004;
 const FILE_TYPE_DRIVER: u32 = 3;
 const FILE_SUBTYPE_NETWORK: u32 = 6;
 /// `VS_FIXEDFILEINFO::dwSignature`.
-pub(crate) const FIXED_INFO_SIGNATURE: u32 = 0xFEEF_04BD;
+const FIXED_INFO_SIGNATURE: u32 = 0xFEEF_04BD;
 /// `RT_VERSION`.
 pub(crate) const RT_VERSION: u16 = 16;
 const LANGUAGE_EN_US: u16 = 0x0409;
@@ -41,7 +41,8 @@ fn entry(file: &mut Vec<u8>, kind: u16, name: u16, memory_flags: u16, language: 
     pad(file);
 }
 
-fn version_info() -> Vec<u8> {
+/// The contents of the version resource.
+pub(crate) fn version_info() -> Vec<u8> {
     let mut numbers = env!("CARGO_PKG_VERSION")
         .split(['.', '-'])
         .map(|part| part.parse::<u32>().unwrap_or(0));

@@ -83,6 +83,11 @@ mod aarch64 {
 }
 
 #[cfg(target_arch = "aarch64")]
-pub use self::aarch64::*;
+pub use self::aarch64::{ARM64_NT_NEON128, CONTEXT};
 #[cfg(target_arch = "x86_64")]
-pub use self::x86_64::*;
+pub use self::x86_64::CONTEXT;
+
+#[cfg(all(test, target_arch = "aarch64"))]
+pub(crate) use self::aarch64::LAYOUTS;
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(crate) use self::x86_64::LAYOUTS;

@@ -292,32 +292,3 @@ macro_rules! callbacks {
         pub type $name = Option<unsafe extern "C" fn($($param: $ty),*) $(-> $ret)?>;
     )* };
 }
-
-/// Declares functions that a kernel module exports.
-macro_rules! imports {
-    ($module:literal {
-        $( $(#[$meta:meta])* fn $name:ident($($param:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?; )*
-    }) => {
-        #[cfg(target_arch = "x86_64")]
-        #[cfg_attr(windows, link(name = $module, kind = "raw-dylib", modifiers = "+verbatim"))]
-        unsafe extern "win64" {
-            $( $(#[$meta])* pub fn $name($($param: $ty),*) $(-> $ret)?; )*
-        }
-
-        #[cfg(not(target_arch = "x86_64"))]
-        #[cfg_attr(windows, link(name = $module, kind = "raw-dylib", modifiers = "+verbatim"))]
-        unsafe extern "C" {
-            $( $(#[$meta])* pub fn $name($($param: $ty),*) $(-> $ret)?; )*
-        }
-
-        #[cfg(test)]
-        pub(crate) const IMPORTS: &[$crate::sys::imports::Import] = &[$(
-            $crate::sys::imports::Import {
-                module: $module,
-                name: stringify!($name),
-                params: &[$(size_of::<$ty>()),*],
-                ret: size_of::<($($ret)?)>(),
-            },
-        )*];
-    };
-}

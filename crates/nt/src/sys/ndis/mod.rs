@@ -1,22 +1,22 @@
 //! NDIS 6: net buffers, filters, miniports, protocols, requests, offloads.
 
-mod callbacks;
-mod config;
-mod constants;
-mod enums;
-mod filter;
-mod header;
-mod miniport;
-mod nbl;
-mod nbl_info;
-mod offload;
-mod oid;
-mod pnp;
-mod poll;
-mod protocol;
-mod rss;
-mod sizes;
-mod status;
+pub(super) mod callbacks;
+pub(super) mod config;
+pub(super) mod constants;
+pub(super) mod enums;
+pub(super) mod filter;
+pub(super) mod header;
+pub(super) mod miniport;
+pub(super) mod nbl;
+pub(super) mod nbl_info;
+pub(super) mod offload;
+pub(super) mod oid;
+pub(super) mod pnp;
+pub(super) mod poll;
+pub(super) mod protocol;
+pub(super) mod rss;
+pub(super) mod sizes;
+pub(super) mod status;
 
 pub use self::callbacks::*;
 pub use self::config::*;

@@ -6,6 +6,7 @@ pub(crate) mod os;
 pub mod phys;
 pub mod pool;
 pub(crate) mod raw;
+pub mod user;
 pub mod va;
 
 /// Bytes in a page.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use crate::{clock::Clock, ke, sched::Sched, verifier::Verifier};
+use crate::{clock::Clock, ke, mem::Memory, sched::Sched, verifier::Verifier};
 
 /// How much is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -45,6 +45,7 @@ pub(crate) struct Kernel {
     pub(crate) sched: Sched,
     pub(crate) verifier: Verifier,
     pub(crate) ke: ke::State,
+    pub(crate) mem: Memory,
 }
 
 static KERNEL: AtomicPtr<Kernel> = AtomicPtr::new(std::ptr::null_mut());

@@ -5,6 +5,7 @@ use crate::{
     clock::Clock,
     ke,
     kernel::{ClockMode, Config, Kernel, Mode},
+    mem::{Memory, MemoryConfig},
     sched::Sched,
     verifier::Verifier,
 };
@@ -86,7 +87,10 @@ impl LabBuilder {
             (None, Some(_)) => ClockMode::Virtual,
             (None, None) => ClockMode::Real,
         };
+        let memory = MemoryConfig::new(self.config.mode == Mode::Strict);
+        let mem = Memory::new(&memory).map_err(LabError::NoMemory)?;
         Ok(Lab::start(Kernel {
+            mem,
             clock: Clock::new(self.config.clock),
             sched: Sched::new(self.config.cpus, self.config.seed),
             verifier: Verifier::default(),

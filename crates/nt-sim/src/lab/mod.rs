@@ -27,6 +27,9 @@ pub enum LabError {
     /// The kernel stopped: a driver broke a rule.
     #[error("{0}")]
     BugCheck(Box<BugCheck>),
+    /// The host refuses the memory of the simulated machine.
+    #[error("no memory for the simulated machine: {0}")]
+    NoMemory(std::io::Error),
     /// The lab was asked for something it cannot do.
     #[error("{0}")]
     Invalid(String),

@@ -121,6 +121,11 @@ impl Phys {
         self.state.lock().live
     }
 
+    /// The number of frames that are free.
+    pub fn free_pages(&self) -> u64 {
+        self.end - FIRST_PFN - self.live_pages()
+    }
+
     /// Takes `count` consecutive frames; their content is whatever it was.
     pub fn alloc(&self, count: u64) -> Option<Run> {
         let mut state = self.state.lock();

@@ -77,6 +77,75 @@ rules! {
         "Timers, DPCs, work items and threads must have ended when a driver unloads.";
     CriticalRegionUnbalanced = 0x0000_0020 "KERNEL_APC_PENDING_DURING_EXIT", "critical-region-unbalanced",
         "Every critical region that is entered must be left before control returns to the system.";
+    // Pool.
+    PoolDoubleFree = 0x0000_00c2 "BAD_POOL_CALLER", "pool-double-free",
+        "A pool block must be freed once.";
+    PoolFreeNotPool = 0x0000_00c2 "BAD_POOL_CALLER", "pool-free-not-pool",
+        "Only the address that a pool allocation returned can be freed.";
+    PoolWrongTag = 0x0000_00c2 "BAD_POOL_CALLER", "pool-wrong-tag",
+        "A pool block must be freed with the tag it was allocated with.";
+    PoolOverrun = 0x0000_00c1 "SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION", "pool-overrun",
+        "A driver must not write behind the end of a pool block.";
+    PoolUnderrun = 0x0000_00c1 "SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION", "pool-underrun",
+        "A driver must not write in front of a pool block.";
+    PoolWriteAfterFree = 0x0000_00c1 "SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION", "pool-write-after-free",
+        "A driver must not write to a pool block that it has freed.";
+    PoolUseAfterFree = 0x0000_00cc "PAGE_FAULT_IN_FREED_SPECIAL_POOL", "pool-use-after-free",
+        "A driver must not touch a pool block that it has freed.";
+    PoolBeyondEnd = 0x0000_00cd "PAGE_FAULT_BEYOND_END_OF_ALLOCATION", "pool-beyond-end",
+        "A driver must not touch memory behind the end of a pool block.";
+    PoolBadRequest = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "pool-bad-request",
+        "A pool allocation must name one pool and only flags that exist.";
+    PoolZeroBytes = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "pool-zero-bytes",
+        "A pool allocation must not be of zero bytes.";
+    PoolPagedIrql = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "pool-paged-irql",
+        "Paged pool must be allocated and freed below DISPATCH_LEVEL.";
+    PoolLeak = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "pool-leak",
+        "A driver must free all its pool blocks before it unloads.";
+    LookasideMisuse = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "lookaside-misuse",
+        "A lookaside list must be initialised once, aligned, used as initialised, and deleted once.";
+    SListMisuse = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "slist-misuse",
+        "The head and the entries of an interlocked list must be aligned to 16 bytes.";
+    // Addresses.
+    InvalidAddress = 0x0000_0050 "PAGE_FAULT_IN_NONPAGED_AREA", "invalid-address",
+        "A driver must only touch memory that is there.";
+    UserNotProbed = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "user-not-probed",
+        "User memory must be probed in the same system call before it is touched.";
+    UserWrongProcess = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "user-wrong-process",
+        "User memory can only be touched in the context of its process.";
+    UserAtDispatch = 0x0000_000a "IRQL_NOT_LESS_OR_EQUAL", "user-at-dispatch",
+        "User memory must not be touched at DISPATCH_LEVEL or above.";
+    // MDLs.
+    MdlFreedLocked = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-freed-locked",
+        "An MDL must not be freed while its pages are locked.";
+    MdlFreedMapped = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-freed-mapped",
+        "An MDL must not be freed while it is mapped.";
+    MdlLockedTwice = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-locked-twice",
+        "The pages of an MDL must not be locked while they are.";
+    MdlNotLocked = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-not-locked",
+        "Only pages that MmProbeAndLockPages locked can be unlocked, and once.";
+    MdlMappedTwice = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-mapped-twice",
+        "An MDL must not be mapped, or built again, while it is mapped.";
+    MdlNotMapped = 0x0000_00da "SYSTEM_PTE_MISUSE", "mdl-not-mapped",
+        "A mapping must be undone once, by the address and the MDL it was made with.";
+    MdlPagesNotLocked = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-pages-not-locked",
+        "Only an MDL of locked or non-paged pages can be mapped.";
+    MdlUserMappingLeft = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-user-mapping-left",
+        "An MDL's mapping into a process must be undone before the MDL is unlocked or freed, or the process ends.";
+    MdlWrongProcess = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-wrong-process",
+        "User buffers are locked, and user mappings made and undone, in the context of their process.";
+    MdlMalformed = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-malformed",
+        "An MDL must describe what the function it is given to works on.";
+    MdlReservedMapping = 0x0000_00da "SYSTEM_PTE_MISUSE", "mdl-reserved-mapping",
+        "Reserved addresses are used with their tag, for one MDL at a time, and freed when none is mapped.";
+    MdlBadAddress = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-bad-address",
+        "An MDL, or the memory it describes, must be what the function works on.";
+    MdlLeak = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-leak",
+        "MDLs, locks, mappings and pages must be given back before the driver unloads.";
+    MappingFailed = 0x0000_003f "NO_MORE_SYSTEM_PTES", "mapping-failed",
+        "A mapping that must not fail failed: ask for it without BugCheckOnFailure.";
+    ProcessHasLockedPages = 0x0000_0076 "PROCESS_HAS_LOCKED_PAGES", "process-has-locked-pages",
+        "All pages of a process must be unlocked when it ends.";
     // Exceptions.
     UnhandledException = 0x0000_001e "KMODE_EXCEPTION_NOT_HANDLED", "unhandled-exception",
         "Every exception that a driver causes must be handled by it.";

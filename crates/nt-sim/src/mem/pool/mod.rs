@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 pub use self::request::{BadRequest, PoolKind, Request};
 use self::slab::{NotLive, Slab};
 use self::strict::Strict;
+pub(crate) use self::strict::UNINITIALIZED;
 use super::caller::{Caller, Tag};
 use super::os::Protection;
 use super::phys::{Pfn, Phys};
@@ -145,6 +146,50 @@ pub enum Violation {
         /// The first changed byte.
         at: usize,
     },
+}
+
+impl Violation {
+    /// What happened, in words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::NotPool {
+                address,
+                inside: None,
+            } => {
+                format!("{address:#x} is not the start of a block that is allocated")
+            }
+            Self::NotPool {
+                address,
+                inside: Some(block),
+            } => {
+                let at = address.wrapping_sub(block.address) as isize;
+                format!(
+                    "{address:#x} is not the start of a block; it lies at offset {at} of {block}"
+                )
+            }
+            Self::DoubleFree { freed, .. } => format!("{} was freed before", freed.block),
+            Self::WrongTag { block, given } => format!("tag '{given}' was given to free {block}"),
+            Self::Overrun { block, at } => {
+                format!(
+                    "byte {} behind the end of {block} was changed",
+                    at - block.end()
+                )
+            }
+            Self::Underrun { block, at } => {
+                format!(
+                    "byte {} in front of {block} was changed",
+                    block.address - at
+                )
+            }
+            Self::WriteAfterFree { freed, at } => {
+                format!(
+                    "offset {} of {} was written to after it was freed",
+                    at - freed.block.address,
+                    freed.block
+                )
+            }
+        }
+    }
 }
 
 /// Numbers of one tag and owner.

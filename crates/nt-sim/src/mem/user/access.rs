@@ -133,10 +133,18 @@ impl Spaces {
                 why,
             })
         };
-        let Some(space) = self.of(address) else {
+        let space = self
+            .of(address)
+            .filter(|_| address.checked_add(len).is_some());
+        let Some(space) = space else {
             return fault(address, Denied::NotAccessible);
         };
         if Some(space.id()) != current() {
+            // Probed: a hostile caller passed the address, and for this process nothing is there. Not probed: the
+            // driver got into the wrong process.
+            if current().is_some() && probed(address, len, access) {
+                return fault(address, Denied::NotAccessible);
+            }
             return fault(
                 address,
                 Denied::OtherProcess {
@@ -144,9 +152,6 @@ impl Spaces {
                     current: current(),
                 },
             );
-        }
-        if address.checked_add(len).is_none() {
-            return fault(address, Denied::NotAccessible);
         }
         // A page that is not there is an access violation whether it was probed or not: probing for read never looked.
         if let Err(address) = space.check(address, len, access) {

@@ -12,7 +12,7 @@ mod slice;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -80,6 +80,7 @@ pub struct AddressSpace {
     strict: bool,
     ranges: Mutex<Ranges>,
     alive: AtomicBool,
+    process_object: AtomicUsize,
     alias: Option<Reservation>,
     slice: Slice,
 }
@@ -109,6 +110,16 @@ impl AddressSpace {
     /// Whether the process still exists.
     pub fn is_alive(&self) -> bool {
         self.alive.load(Ordering::Acquire)
+    }
+
+    /// The address that drivers know as the process (`PEPROCESS`).
+    pub fn process_object(&self) -> usize {
+        self.process_object.load(Ordering::Relaxed)
+    }
+
+    /// Says what drivers know the process as.
+    pub fn set_process_object(&self, address: usize) {
+        self.process_object.store(address, Ordering::Relaxed);
     }
 
     /// Finds free addresses for `count` pages, or checks the requested ones.
@@ -459,6 +470,7 @@ impl Spaces {
                 ..Ranges::default()
             }),
             alive: AtomicBool::new(true),
+            process_object: AtomicUsize::new(0),
             alias,
             slice,
         });

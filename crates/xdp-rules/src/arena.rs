@@ -1,0 +1,273 @@
+//! The rules themselves, and the rings that tie together rules with something in common.
+//!
+//! A rule's place in the arena is its rank: a rule with a smaller number comes earlier in the list. Rules are only ever
+//! appended, so the numbers stay in order; the holes that removed rules leave are squeezed out when the arena is full.
+
+use crate::NONE;
+use crate::pattern::Pattern;
+use crate::store::{Buffer, OutOfMemory, Pool, Store};
+
+/// Names a rule of a classifier for as long as it is in there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleKey(pub(crate) u32);
+
+impl RuleKey {
+    /// Returns a small number that no other rule of the classifier has now: an index for a table beside it.
+    #[inline]
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Link {
+    next: u32,
+    previous: u32,
+}
+
+/// Which of a rule's two rings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ring {
+    /// Rules that match exactly the same packets.
+    Same,
+    /// Rules that are found by the same search.
+    Peers,
+}
+
+pub(crate) struct Live<P, T> {
+    pub(crate) pattern: Pattern<P>,
+    pub(crate) value: T,
+}
+
+struct Entry<P, T> {
+    live: Option<Live<P, T>>,
+    key: u32,
+    /// Where the rule goes when the holes are squeezed out.
+    target: u32,
+    same: Link,
+    peers: Link,
+}
+
+pub(crate) struct Arena<P, T, S: Store> {
+    entries: S::Buf<Entry<P, T>>,
+    /// From a key to the rule; an unused key holds the next unused one.
+    keys: S::Buf<u32>,
+    unused_key: u32,
+    live: usize,
+}
+
+impl<P, T, S: Store> Arena<P, T, S> {
+    pub(crate) fn new(pool: &Pool<S>) -> Self {
+        Self {
+            entries: pool.buffer(),
+            keys: pool.buffer(),
+            unused_key: NONE,
+            live: 0,
+        }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Tells whether there is no room but enough holes to make some.
+    pub(crate) fn wants_squeeze(&self) -> bool {
+        let (len, capacity) = (self.entries.len(), self.entries.capacity());
+        let holes = len.saturating_sub(self.live);
+        len == capacity && holes > len / 4
+    }
+
+    pub(crate) fn reserve(
+        &mut self,
+        pool: &mut Pool<S>,
+        additional: usize,
+    ) -> Result<(), OutOfMemory> {
+        if additional > 1 {
+            pool.reserve_exact(&mut self.entries, additional)?;
+            pool.reserve_exact(&mut self.keys, additional)?;
+        }
+        pool.reserve(&mut self.entries, additional)?;
+        pool.reserve(&mut self.keys, additional)?;
+        // The last number means "none".
+        if self.entries.len() >= (NONE >> 1) as usize {
+            return Err(OutOfMemory);
+        }
+        Ok(())
+    }
+
+    /// Appends a rule; room must have been reserved.
+    pub(crate) fn push(
+        &mut self,
+        pattern: Pattern<P>,
+        value: T,
+    ) -> Result<(u32, RuleKey), OutOfMemory> {
+        let id = narrow(self.entries.len());
+        let link = Link {
+            next: id,
+            previous: id,
+        };
+        let key = match self.keys.get_mut(self.unused_key as usize) {
+            Some(place) => {
+                let key = self.unused_key;
+                self.unused_key = core::mem::replace(place, id);
+                key
+            }
+            None => {
+                self.keys.try_push(id)?;
+                narrow(self.keys.len()).wrapping_sub(1)
+            }
+        };
+        self.entries.try_push(Entry {
+            live: Some(Live { pattern, value }),
+            key,
+            target: 0,
+            same: link,
+            peers: link,
+        })?;
+        self.live = self.live.saturating_add(1);
+        Ok((id, RuleKey(key)))
+    }
+
+    pub(crate) fn id_of(&self, key: RuleKey) -> Option<u32> {
+        let id = *self.keys.get(key.index())?;
+        let entry = self.entries.get(id as usize)?;
+        (entry.key == key.0 && entry.live.is_some()).then_some(id)
+    }
+
+    /// Takes a rule out; it must have left its rings.
+    pub(crate) fn take(&mut self, id: u32) -> Option<Live<P, T>> {
+        let entry = self.entries.get_mut(id as usize)?;
+        let live = entry.live.take()?;
+        if let Some(place) = self.keys.get_mut(entry.key as usize) {
+            *place = self.unused_key;
+            self.unused_key = entry.key;
+        }
+        self.live = self.live.saturating_sub(1);
+        while matches!(self.entries.last(), Some(entry) if entry.live.is_none()) {
+            let _hole = self.entries.pop();
+        }
+        Some(live)
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: u32) -> Option<&Live<P, T>> {
+        self.entries.get(id as usize)?.live.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn key_of(&self, id: u32) -> Option<RuleKey> {
+        self.entries
+            .get(id as usize)
+            .map(|entry| RuleKey(entry.key))
+    }
+
+    /// Returns the rules in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (RuleKey, &Live<P, T>)> {
+        self.entries
+            .iter()
+            .filter_map(|entry| Some((RuleKey(entry.key), entry.live.as_ref()?)))
+    }
+
+    fn link(&mut self, ring: Ring, id: u32) -> Option<&mut Link> {
+        let entry = self.entries.get_mut(id as usize)?;
+        Some(match ring {
+            Ring::Same => &mut entry.same,
+            Ring::Peers => &mut entry.peers,
+        })
+    }
+
+    /// Adds the newest rule to the ring that starts at `head`; returns the ring's head.
+    pub(crate) fn join(&mut self, ring: Ring, head: u32, id: u32) -> u32 {
+        let Some(first) = self.link(ring, head) else {
+            return id;
+        };
+        let tail = core::mem::replace(&mut first.previous, id);
+        if let Some(last) = self.link(ring, tail) {
+            last.next = id;
+        }
+        if let Some(own) = self.link(ring, id) {
+            *own = Link {
+                next: head,
+                previous: tail,
+            };
+        }
+        head
+    }
+
+    /// Takes a rule out of the ring that starts at `head`; returns the ring's head, or [`NONE`] if it is empty now.
+    pub(crate) fn leave(&mut self, ring: Ring, head: u32, id: u32) -> u32 {
+        let Some(&mut Link { next, previous }) = self.link(ring, id) else {
+            return head;
+        };
+        if next == id {
+            return NONE;
+        }
+        if let Some(link) = self.link(ring, previous) {
+            link.next = next;
+        }
+        if let Some(link) = self.link(ring, next) {
+            link.previous = previous;
+        }
+        if head == id { next } else { head }
+    }
+
+    /// Decides where each rule goes when the holes are squeezed out; [`Arena::target`] then tells.
+    pub(crate) fn plan_squeeze(&mut self) {
+        let mut next = 0u32;
+        for entry in self.entries.iter_mut() {
+            entry.target = next;
+            if entry.live.is_some() {
+                next = next.wrapping_add(1);
+            }
+        }
+    }
+
+    pub(crate) fn target(&self, id: u32) -> u32 {
+        self.entries.get(id as usize).map_or(NONE, |e| e.target)
+    }
+
+    /// Moves every rule to its target.
+    pub(crate) fn squeeze(&mut self) {
+        for index in 0..self.entries.len() {
+            let Some(entry) = self.entries.get(index) else {
+                return;
+            };
+            if entry.live.is_none() {
+                continue;
+            }
+            let (key, target, same, peers) = (entry.key, entry.target, entry.same, entry.peers);
+            let renamed = |link: Link| Link {
+                next: self.target(link.next),
+                previous: self.target(link.previous),
+            };
+            let (same, peers) = (renamed(same), renamed(peers));
+            if let Some(place) = self.keys.get_mut(key as usize) {
+                *place = target;
+            }
+            if let Some(entry) = self.entries.get_mut(index) {
+                entry.same = same;
+                entry.peers = peers;
+            }
+        }
+        let mut next = 0usize;
+        for index in 0..self.entries.len() {
+            if matches!(self.entries.get(index), Some(entry) if entry.live.is_some()) {
+                if let Ok([hole, entry]) = self.entries.get_disjoint_mut([next, index]) {
+                    core::mem::swap(hole, entry);
+                }
+                next = next.wrapping_add(1);
+            }
+        }
+        self.entries.truncate(next);
+    }
+}
+
+/// Narrows an index that [`Arena::reserve`] keeps below 2^31.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "reserve() refuses what does not fit"
+)]
+const fn narrow(index: usize) -> u32 {
+    index as u32
+}

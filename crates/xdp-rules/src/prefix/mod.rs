@@ -1,0 +1,132 @@
+//! Prefixes of addresses: a radix-16 tree that finds the earliest rule among all prefixes of an address.
+//!
+//! A node stands for a position (a multiple of four bits) and the path that leads there; paths without a fork have no nodes.
+//! A node resolves the next four bits, the *wide* node, of which there is at most one, the next twelve. Prefixes that end within
+//! those bits are spread over the node's slots, so that a slot knows the earliest of them; a search takes the minimum along its
+//! path. Longer prefixes lie below. Up to eight of them are kept as a plain list, a *leaf*, before a node is made.
+//!
+//! Nothing is pushed down from node to node, so adding or removing a prefix touches one node or leaf, whatever lies below.
+
+mod edit;
+mod leaf;
+mod node;
+mod widen;
+#[cfg(test)]
+mod tests;
+
+use crate::NONE;
+use crate::address::Address;
+use crate::store::{OutOfMemory, Pool, Store};
+use leaf::Leaves;
+use node::{Link, Node, Wide};
+
+/// Number of prefixes at which there is a wide node. It is placed anew when there are eight times as many, and so on.
+const WIDEN_AT: usize = 256;
+
+/// A prefix and the earliest rule that has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Entry<A> {
+    pub(crate) path: A,
+    pub(crate) id: u32,
+    pub(crate) len: u8,
+}
+
+pub(crate) struct Prefixes<A: Address, S: Store> {
+    /// The rule for the empty prefix.
+    any: u32,
+    root: Link,
+    nodes: S::Buf<Node<A>>,
+    /// First of the unused nodes, each of which names the next in its first slot.
+    unused_node: u32,
+    leaves: Leaves<A, S>,
+    wide: Option<Wide<A, S>>,
+    len: usize,
+    widen_at: usize,
+}
+
+impl<A: Address, S: Store> Prefixes<A, S> {
+    pub(crate) fn new(pool: &Pool<S>) -> Self {
+        Self {
+            any: NONE,
+            root: Link::EMPTY,
+            nodes: pool.buffer(),
+            unused_node: NONE,
+            leaves: Leaves::new(pool),
+            wide: None,
+            len: 0,
+            widen_at: WIDEN_AT,
+        }
+    }
+
+    /// Returns the earliest rule whose prefix `address` has, or [`NONE`].
+    #[inline]
+    pub(crate) fn find(&self, address: A) -> u32 {
+        let mut best = self.any;
+        let mut link = self.root;
+        // A path has at most one node for each four bits, and a leaf.
+        for _ in 0..=A::BITS / 4 {
+            if link.is_leaf() {
+                for entry in self.leaves.entries(link) {
+                    let id = if address.agrees(entry.path, u32::from(entry.len)) {
+                        entry.id
+                    } else {
+                        NONE
+                    };
+                    best = best.min(id);
+                }
+                return best;
+            }
+            let (position, slot) = if link.is_wide() {
+                let Some(wide) = &self.wide else {
+                    return best;
+                };
+                let slot = wide.slot(address);
+                (wide.agrees(address), slot)
+            } else {
+                let Some(node) = self.nodes.get(link.index()) else {
+                    return best;
+                };
+                let slot = node.slot(address.bits(link.position(), 4));
+                (address.agrees(node.path, link.position()), slot)
+            };
+            let (true, Some(slot)) = (position, slot) else {
+                return best;
+            };
+            best = best.min(slot.best);
+            link = slot.link;
+        }
+        best
+    }
+
+    /// Renames every rule.
+    pub(crate) fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
+        let renamed = |id: &mut u32| {
+            if *id != NONE {
+                *id = rename(*id);
+            }
+        };
+        renamed(&mut self.any);
+        for node in self.nodes.iter_mut() {
+            // An unused node holds no rules.
+            if node.used > 0 {
+                node.slots
+                    .iter_mut()
+                    .for_each(|slot| renamed(&mut slot.best));
+                node.own.iter_mut().for_each(renamed);
+            }
+        }
+        if let Some(wide) = &mut self.wide {
+            wide.slots
+                .iter_mut()
+                .for_each(|slot| renamed(&mut slot.best));
+            wide.own.iter_mut().for_each(renamed);
+        }
+        self.leaves.places_mut().for_each(renamed);
+    }
+
+    /// Makes sure that the next [`Prefixes::insert`] succeeds.
+    pub(crate) fn reserve_one(&mut self, pool: &mut Pool<S>) -> Result<(), OutOfMemory> {
+        pool.reserve(&mut self.nodes, 1)?;
+        self.leaves.reserve(pool)
+    }
+}

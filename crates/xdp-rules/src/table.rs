@@ -1,0 +1,235 @@
+//! A hash table from short keys to rules.
+//!
+//! Seven slots form a group. A group's control word holds a tag byte for each slot (0 means free) and, in the top byte, how
+//! many keys wanted this group, found it full and went on. A search therefore ends at the first group that nothing has
+//! overflowed, removing leaves no tombstones, and a miss usually costs one load.
+
+use crate::NONE;
+use crate::hash::Key;
+use crate::store::{OutOfMemory, Pool, Store};
+
+const WIDTH: usize = 7;
+/// Keys for each group on average at which the table grows.
+const FULL: usize = 5;
+const EACH: u64 = 0x0001_0101_0101_0101;
+const HIGH: u64 = 0x0080_8080_8080_8080;
+const SPILL_SHIFT: u32 = 56;
+/// An overflow count that has reached its end no longer says how many: it stays.
+const SPILL_MAX: u64 = 0xFF;
+
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Slot<K> {
+    key: K,
+    id: u32,
+}
+
+pub(crate) struct Table<K, S: Store> {
+    control: S::Buf<u64>,
+    slots: S::Buf<Slot<K>>,
+    /// Number of groups less one; groups are a power of two, or none.
+    mask: usize,
+    len: usize,
+    seed: u64,
+}
+
+impl<K: Key, S: Store> Table<K, S> {
+    pub(crate) fn new(pool: &Pool<S>, seed: u64) -> Self {
+        Self {
+            control: pool.buffer(),
+            slots: pool.buffer(),
+            mask: 0,
+            len: 0,
+            seed,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns the rule for `key`, or [`NONE`].
+    #[inline]
+    pub(crate) fn find(&self, key: &K) -> u32 {
+        let hash = key.hash(self.seed);
+        let splat = tag(hash).wrapping_mul(EACH);
+        let mut group = start(hash) & self.mask;
+        for _ in 0..=self.mask {
+            let Some(&control) = self.control.get(group) else {
+                return NONE;
+            };
+            let mut hits = equal_bytes(control, splat);
+            while hits != 0 {
+                let index = slot_index(group, hits);
+                if let Some(slot) = self.slots.get(index)
+                    && slot.key == *key
+                {
+                    return slot.id;
+                }
+                hits &= hits.wrapping_sub(1);
+            }
+            if control >> SPILL_SHIFT == 0 {
+                return NONE;
+            }
+            group = group.wrapping_add(1) & self.mask;
+        }
+        NONE
+    }
+
+    /// Changes the rule for a key that is there.
+    pub(crate) fn replace(&mut self, key: &K, id: u32) {
+        if let Some((_, index)) = self.locate(key)
+            && let Some(slot) = self.slots.get_mut(index)
+        {
+            slot.id = id;
+        }
+    }
+
+    /// Makes sure that the next [`Table::insert`] succeeds.
+    pub(crate) fn reserve_one(&mut self, pool: &mut Pool<S>) -> Result<(), OutOfMemory> {
+        let groups = self.control.len();
+        if self.len < groups.saturating_mul(FULL) {
+            return Ok(());
+        }
+        self.resize(pool, groups.saturating_mul(2).max(1))
+    }
+
+    fn resize(&mut self, pool: &mut Pool<S>, groups: usize) -> Result<(), OutOfMemory> {
+        let slots = groups.checked_mul(WIDTH).ok_or(OutOfMemory)?;
+        let control = pool.filled(groups, 0u64)?;
+        let slots = match pool.filled(slots, Slot::default()) {
+            Ok(slots) => slots,
+            Err(error) => {
+                pool.release(control);
+                return Err(error);
+            }
+        };
+        let old_control = core::mem::replace(&mut self.control, control);
+        let old_slots = core::mem::replace(&mut self.slots, slots);
+        self.mask = groups.wrapping_sub(1);
+        self.len = 0;
+        for (control, group) in old_control.iter().zip(old_slots.chunks_exact(WIDTH)) {
+            for (index, slot) in group.iter().enumerate() {
+                if byte(*control, index) != 0 {
+                    self.insert(slot.key, slot.id);
+                }
+            }
+        }
+        pool.release(old_control);
+        pool.release(old_slots);
+        Ok(())
+    }
+
+    /// Adds a key that is not there; room must have been reserved.
+    pub(crate) fn insert(&mut self, key: K, id: u32) {
+        let hash = key.hash(self.seed);
+        let mut group = start(hash) & self.mask;
+        for _ in 0..=self.mask {
+            let Some(control) = self.control.get_mut(group) else {
+                return;
+            };
+            let free = equal_bytes(*control, 0);
+            if free != 0 {
+                *control |= tag(hash) << (free.trailing_zeros() & !7);
+                if let Some(slot) = self.slots.get_mut(slot_index(group, free)) {
+                    *slot = Slot { key, id };
+                }
+                self.len = self.len.wrapping_add(1);
+                return;
+            }
+            if *control >> SPILL_SHIFT != SPILL_MAX {
+                *control = control.wrapping_add(1 << SPILL_SHIFT);
+            }
+            group = group.wrapping_add(1) & self.mask;
+        }
+    }
+
+    /// Removes a key if it is there.
+    pub(crate) fn remove(&mut self, key: &K) {
+        let Some((home, index)) = self.locate(key) else {
+            return;
+        };
+        let mut group = start(key.hash(self.seed)) & self.mask;
+        while group != home {
+            let Some(control) = self.control.get_mut(group) else {
+                return;
+            };
+            if *control >> SPILL_SHIFT != SPILL_MAX {
+                *control = control.wrapping_sub(1 << SPILL_SHIFT);
+            }
+            group = group.wrapping_add(1) & self.mask;
+        }
+        if let Some(control) = self.control.get_mut(home) {
+            *control &= !(0xFF << (index.wrapping_sub(home.wrapping_mul(WIDTH)) * 8));
+            self.len = self.len.wrapping_sub(1);
+        }
+    }
+
+    /// Renames every rule.
+    pub(crate) fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
+        for (control, group) in self.control.iter().zip(self.slots.chunks_exact_mut(WIDTH)) {
+            for (index, slot) in group.iter_mut().enumerate() {
+                if byte(*control, index) != 0 {
+                    slot.id = rename(slot.id);
+                }
+            }
+        }
+    }
+
+    fn locate(&self, key: &K) -> Option<(usize, usize)> {
+        let hash = key.hash(self.seed);
+        let splat = tag(hash).wrapping_mul(EACH);
+        let mut group = start(hash) & self.mask;
+        for _ in 0..=self.mask {
+            let control = *self.control.get(group)?;
+            let mut hits = equal_bytes(control, splat);
+            while hits != 0 {
+                let index = slot_index(group, hits);
+                // The byte test can name a neighbour of a true hit, even a free one: the tag decides.
+                let place = index.wrapping_sub(group.wrapping_mul(WIDTH));
+                if byte(control, place) != 0 && self.slots.get(index)?.key == *key {
+                    return Some((group, index));
+                }
+                hits &= hits.wrapping_sub(1);
+            }
+            if control >> SPILL_SHIFT == 0 {
+                return None;
+            }
+            group = group.wrapping_add(1) & self.mask;
+        }
+        None
+    }
+}
+
+#[inline]
+const fn tag(hash: u64) -> u64 {
+    hash & 0x7F | 0x80
+}
+
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the high half of 64 bits fits"
+)]
+const fn start(hash: u64) -> usize {
+    (hash >> 32) as usize
+}
+
+/// Marks bytes (of the lower seven) that equal those of `splat`; may mark a byte above a true hit as well.
+#[inline]
+const fn equal_bytes(control: u64, splat: u64) -> u64 {
+    let difference = control ^ splat;
+    difference.wrapping_sub(EACH) & !difference & HIGH
+}
+
+#[inline]
+const fn slot_index(group: usize, hits: u64) -> usize {
+    group
+        .wrapping_mul(WIDTH)
+        .wrapping_add((hits.trailing_zeros() / 8) as usize)
+}
+
+#[inline]
+const fn byte(control: u64, index: usize) -> u64 {
+    control >> (index * 8) & 0xFF
+}

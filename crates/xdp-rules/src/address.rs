@@ -56,7 +56,7 @@ impl Address for u32 {
 
     #[inline]
     fn with_bits(self, position: u32, count: u32, bits: usize) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "at most 16 bits are given")]
+        // At most 16 bits are given.
         let bits = bits as Self;
         self | bits.unbounded_shl(32u32.wrapping_sub(position).wrapping_sub(count))
     }
@@ -87,10 +87,7 @@ impl V6 {
     }
 
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the halves are taken apart on purpose"
-    )]
+    // The halves are taken apart on purpose.
     const fn from_wide(wide: u128) -> Self {
         Self {
             high: (wide >> 64) as u64,
@@ -149,10 +146,7 @@ impl Address for V6 {
     }
 
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the halves are taken apart on purpose"
-    )]
+    // The halves are taken apart on purpose.
     fn keyed(self, number: u32) -> Self::Key {
         [
             number,

@@ -264,10 +264,7 @@ impl<P, T, S: Store> Arena<P, T, S> {
 }
 
 /// Narrows an index that [`Arena::reserve`] keeps below 2^31.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "reserve() refuses what does not fit"
-)]
+// Reserve() refuses what does not fit.
 const fn narrow(index: usize) -> u32 {
     index as u32
 }

@@ -11,10 +11,7 @@ const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Multiplies to 128 bits and folds the halves together.
 #[inline]
 pub(crate) const fn fold(a: u64, b: u64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the halves are taken apart on purpose"
-    )]
+    // The halves are taken apart on purpose.
     {
         let product = (a as u128).wrapping_mul(b as u128);
         (product as u64) ^ ((product >> 64) as u64)

@@ -262,3 +262,17 @@ impl<P> Pattern<P> {
         })
     }
 }
+
+/// The port set of rule lists that have none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoPorts {}
+
+impl PortSet for NoPorts {
+    fn contains(&self, _: Port) -> bool {
+        match *self {}
+    }
+
+    fn identity(&self) -> u64 {
+        match *self {}
+    }
+}

@@ -207,10 +207,7 @@ const fn tag(hash: u64) -> u64 {
 }
 
 #[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the high half of 64 bits fits"
-)]
+// The high half of 64 bits fits.
 const fn start(hash: u64) -> usize {
     (hash >> 32) as usize
 }
@@ -232,4 +229,107 @@ const fn slot_index(group: usize, hits: u64) -> usize {
 #[inline]
 const fn byte(control: u64, index: usize) -> u64 {
     control >> (index * 8) & 0xFF
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracle::Random;
+    use crate::store::Heap;
+    use std::collections::HashMap;
+
+    /// A key whose hash is chosen by the test.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    struct Chosen {
+        hash: u64,
+        number: u32,
+    }
+
+    impl Key for Chosen {
+        fn hash(&self, _: u64) -> u64 {
+            self.hash
+        }
+    }
+
+    fn agrees_with_a_map(seed: u64, hashes: &[u64], keys: u32) {
+        let mut random = Random::new(seed);
+        let mut pool = Pool::new(Heap, usize::MAX);
+        let mut table = Table::<Chosen, Heap>::new(&pool, 0);
+        let mut map = HashMap::new();
+        for id in 0..4000 {
+            let number = random.below(keys as usize) as u32;
+            let hash = hashes[number as usize % hashes.len()];
+            let key = Chosen { hash, number };
+            assert_eq!(table.find(&key), map.get(&key).copied().unwrap_or(NONE));
+            match (map.contains_key(&key), random.below(3)) {
+                (false, _) => {
+                    table.reserve_one(&mut pool).expect("memory");
+                    table.insert(key, id);
+                    map.insert(key, id);
+                }
+                (true, 0) => {
+                    table.replace(&key, id);
+                    map.insert(key, id);
+                }
+                (true, _) => {
+                    table.remove(&key);
+                    map.remove(&key);
+                }
+            }
+            assert_eq!(table.len(), map.len());
+        }
+        table.relabel(|id| id + 7);
+        for (key, id) in map {
+            assert_eq!(table.find(&key), id + 7);
+            table.remove(&key);
+        }
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn it_agrees_with_a_map() {
+        let mut random = Random::new(1);
+        let hashes: Vec<u64> = (0..512).map(|_| random.word()).collect();
+        agrees_with_a_map(2, &hashes, 512);
+        agrees_with_a_map(3, &hashes, 20);
+    }
+
+    #[test]
+    fn keys_that_collide_are_told_apart() {
+        // All the same, neighbouring tags (which the byte test can confuse), and neighbouring groups at the end of the table.
+        agrees_with_a_map(4, &[0], 40);
+        agrees_with_a_map(5, &[0x80, 0x81, 0x01, 0x00], 60);
+        agrees_with_a_map(6, &[u64::MAX, u64::MAX << 32, 0], 600);
+    }
+
+    #[test]
+    fn a_group_overflowed_too_often_to_count_still_works() {
+        let mut pool = Pool::new(Heap, usize::MAX);
+        let mut table = Table::<Chosen, Heap>::new(&pool, 0);
+        let key = |number| Chosen { hash: 0, number };
+        for number in 0..1000 {
+            table.reserve_one(&mut pool).expect("memory");
+            table.insert(key(number), number);
+        }
+        for number in 0..1000 {
+            assert_eq!(table.find(&key(number)), number);
+            table.remove(&key(number));
+            assert_eq!(table.find(&key(number)), NONE);
+        }
+    }
+
+    #[test]
+    fn growth_that_fails_changes_nothing() {
+        let mut pool = Pool::new(Heap, 1000);
+        let mut table = Table::<u32, Heap>::new(&pool, 0);
+        let mut count = 0;
+        while table.reserve_one(&mut pool).is_ok() {
+            table.insert(count, count);
+            count += 1;
+        }
+        assert!(count > 20 && pool.used() <= 1000);
+        for key in 0..count {
+            assert_eq!(table.find(&key), key);
+        }
+    }
 }

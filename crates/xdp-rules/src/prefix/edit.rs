@@ -54,7 +54,7 @@ impl<A: Address, S: Store> Prefixes<A, S> {
         self.place(Entry {
             path,
             id,
-            #[expect(clippy::cast_possible_truncation, reason = "at most 128")]
+            // At most 128.
             len: len as u8,
         })?;
         self.len = self.len.saturating_add(1);
@@ -132,8 +132,7 @@ impl<A: Address, S: Store> Prefixes<A, S> {
         for _ in 0..PATH_MAX {
             let link = self.link(place);
             if link.is_leaf() {
-                let is_it =
-                    |entry: &Entry<A>| u32::from(entry.len) == len && entry.path == path;
+                let is_it = |entry: &Entry<A>| u32::from(entry.len) == len && entry.path == path;
                 let index = self.leaves.entries(link).iter().position(is_it);
                 return (place, Spot::Leaf(index));
             }
@@ -340,7 +339,6 @@ impl<A: Address, S: Store> Prefixes<A, S> {
         let lost = core::mem::replace(place, id);
         spread(slots, own, depth, (len, bits), id, lost);
     }
-
 }
 
 /// A copy of a full leaf.

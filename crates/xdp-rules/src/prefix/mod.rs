@@ -10,9 +10,9 @@
 mod edit;
 mod leaf;
 mod node;
-mod widen;
 #[cfg(test)]
 mod tests;
+mod widen;
 
 use crate::NONE;
 use crate::address::Address;

@@ -18,18 +18,12 @@ impl Link {
     const WIDE: u32 = 1 << 30;
     const COUNT: u32 = 0xF << 27;
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "Leaves::reserve keeps offsets below 2^25"
-    )]
+    // Leaves::reserve keeps offsets below 2^25.
     pub(super) const fn leaf(offset: usize, class: usize) -> Self {
         Self(Self::LEAF | (class as u32) << 25 | offset as u32)
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "nodes are fewer than leaf places, of which there are less than 2^25"
-    )]
+    // Nodes are fewer than leaf places, of which there are less than 2^25.
     pub(super) const fn node(index: usize, position: u32) -> Self {
         Self((position / 4) << 25 | index as u32)
     }
@@ -81,10 +75,7 @@ impl Link {
         1 << self.class()
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a leaf holds at most eight prefixes"
-    )]
+    // A leaf holds at most eight prefixes.
     pub(super) const fn with_count(self, count: usize) -> Self {
         Self(self.0 & !Self::COUNT | (count as u32) << 27)
     }
@@ -121,7 +112,7 @@ impl<A: Address> Node<A> {
         Self {
             slots: [Slot::EMPTY; 16],
             path,
-            #[expect(clippy::cast_possible_truncation, reason = "at most 128")]
+            // At most 128.
             position: position as u8,
             used: 0,
             own: [NONE; 30],
@@ -217,7 +208,7 @@ pub(super) fn own_entries<A: Address>(
         .flat_map(move |len| (0..1usize << len).map(move |bits| (len, bits)))
         .filter_map(move |(len, bits)| {
             let id = *own.get(own_index(len, bits))?;
-            #[expect(clippy::cast_possible_truncation, reason = "at most 128")]
+            // At most 128.
             (id != NONE).then(|| Entry {
                 path: path.with_bits(position, len, bits),
                 id,

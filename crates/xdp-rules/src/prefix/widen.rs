@@ -81,7 +81,7 @@ impl<A: Address, S: Store> Prefixes<A, S> {
                 ..Entry::default()
             })?;
         }
-        let mut leaf = |link: Link, into: &mut S::Buf<Entry<A>>| {
+        let leaf = |link: Link, into: &mut S::Buf<Entry<A>>| {
             let entries = self.leaves.entries(link).iter();
             entries.copied().try_for_each(|entry| into.try_push(entry))
         };

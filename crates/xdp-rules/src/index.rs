@@ -1,0 +1,372 @@
+//! Search structures and how rules enter and leave them.
+
+use crate::NONE;
+use crate::address::Address;
+use crate::arena::{Arena, Ring};
+use crate::cids::{self, Cids};
+use crate::groups::Groups;
+use crate::hash::Key;
+use crate::pattern::Flow;
+use crate::port_sets::PortSets;
+use crate::prefix::Prefixes;
+use crate::store::{OutOfMemory, Pool, Store};
+use crate::table::Table;
+
+/// A search structure for rules of one kind.
+pub(crate) trait Index<S: Store> {
+    /// Where in the structure a rule is.
+    type At: Copy;
+
+    /// Makes sure that the next insertion at `at` succeeds.
+    fn reserve(&mut self, pool: &mut Pool<S>, at: Self::At) -> Result<(), OutOfMemory>;
+
+    /// Adds the newest rule; room must have been reserved.
+    fn insert<P, T>(
+        &mut self,
+        arena: &mut Arena<P, T, S>,
+        pool: &mut Pool<S>,
+        at: Self::At,
+        id: u32,
+    ) -> Result<(), OutOfMemory>;
+
+    /// Removes a rule.
+    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, at: Self::At, id: u32);
+
+    /// Returns the earliest rule.
+    fn head(&self) -> u32;
+
+    /// Renames every rule. [`NONE`] keeps its name.
+    fn relabel(&mut self, rename: impl Fn(u32) -> u32);
+}
+
+/// Rules that are all the same.
+pub(crate) struct Single {
+    pub(crate) head: u32,
+}
+
+impl<S: Store> Index<S> for Single {
+    type At = ();
+
+    fn reserve(&mut self, _: &mut Pool<S>, (): ()) -> Result<(), OutOfMemory> {
+        Ok(())
+    }
+
+    fn insert<P, T>(
+        &mut self,
+        arena: &mut Arena<P, T, S>,
+        _: &mut Pool<S>,
+        (): (),
+        id: u32,
+    ) -> Result<(), OutOfMemory> {
+        self.head = arena.join(Ring::Same, self.head, id);
+        Ok(())
+    }
+
+    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, (): (), id: u32) {
+        self.head = arena.leave(Ring::Same, self.head, id);
+    }
+
+    fn head(&self) -> u32 {
+        self.head
+    }
+
+    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
+        self.head = rename(self.head);
+    }
+}
+
+/// Rules that compare all of something.
+pub(crate) struct Exact<K, S: Store> {
+    pub(crate) table: Table<K, S>,
+    head: u32,
+}
+
+impl<K: Key, S: Store> Exact<K, S> {
+    pub(crate) fn new(pool: &Pool<S>, seed: u64) -> Self {
+        Self {
+            table: Table::new(pool, seed),
+            head: NONE,
+        }
+    }
+}
+
+/// Adds the newest rule to a table; tells whether its key is new.
+fn enter<K: Key, P, T, S: Store>(
+    table: &mut Table<K, S>,
+    arena: &mut Arena<P, T, S>,
+    key: K,
+    id: u32,
+) {
+    match table.find(&key) {
+        NONE => table.insert(key, id),
+        head => {
+            arena.join(Ring::Same, head, id);
+        }
+    }
+}
+
+/// Removes a rule from a table.
+fn quit<K: Key, P, T, S: Store>(
+    table: &mut Table<K, S>,
+    arena: &mut Arena<P, T, S>,
+    key: K,
+    id: u32,
+) {
+    let head = table.find(&key);
+    match arena.leave(Ring::Same, head, id) {
+        NONE => table.remove(&key),
+        next if next != head => table.replace(&key, next),
+        _ => {}
+    }
+}
+
+impl<K: Key, S: Store> Index<S> for Exact<K, S> {
+    type At = K;
+
+    fn reserve(&mut self, pool: &mut Pool<S>, _: K) -> Result<(), OutOfMemory> {
+        self.table.reserve_one(pool)
+    }
+
+    fn insert<P, T>(
+        &mut self,
+        arena: &mut Arena<P, T, S>,
+        _: &mut Pool<S>,
+        key: K,
+        id: u32,
+    ) -> Result<(), OutOfMemory> {
+        enter(&mut self.table, arena, key, id);
+        self.head = arena.join(Ring::Peers, self.head, id);
+        Ok(())
+    }
+
+    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, key: K, id: u32) {
+        quit(&mut self.table, arena, key, id);
+        self.head = arena.leave(Ring::Peers, self.head, id);
+    }
+
+    fn head(&self) -> u32 {
+        self.head
+    }
+
+    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
+        self.table.relabel(&rename);
+        self.head = rename(self.head);
+    }
+}
+
+/// Rules that compare a prefix of an address.
+pub(crate) struct ByPrefix<A: Address, S: Store> {
+    pub(crate) tree: Prefixes<A, S>,
+    head: u32,
+}
+
+impl<A: Address, S: Store> ByPrefix<A, S> {
+    pub(crate) fn new(pool: &Pool<S>) -> Self {
+        Self {
+            tree: Prefixes::new(pool),
+            head: NONE,
+        }
+    }
+}
+
+impl<A: Address, S: Store> Index<S> for ByPrefix<A, S> {
+    type At = (A, u32);
+
+    fn reserve(&mut self, pool: &mut Pool<S>, _: Self::At) -> Result<(), OutOfMemory> {
+        self.tree.reserve_one(pool)
+    }
+
+    fn insert<P, T>(
+        &mut self,
+        arena: &mut Arena<P, T, S>,
+        pool: &mut Pool<S>,
+        (path, len): Self::At,
+        id: u32,
+    ) -> Result<(), OutOfMemory> {
+        match self.tree.exact(path, len) {
+            NONE => self.tree.insert(pool, path, len, id)?,
+            head => {
+                arena.join(Ring::Same, head, id);
+            }
+        }
+        self.head = arena.join(Ring::Peers, self.head, id);
+        Ok(())
+    }
+
+    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, (path, len): Self::At, id: u32) {
+        let head = self.tree.exact(path, len);
+        match arena.leave(Ring::Same, head, id) {
+            NONE => self.tree.remove(path, len),
+            next if next != head => self.tree.replace(path, len, next),
+            _ => {}
+        }
+        self.head = arena.leave(Ring::Peers, self.head, id);
+    }
+
+    fn head(&self) -> u32 {
+        self.head
+    }
+
+    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
+        self.tree.relabel(&rename);
+        self.head = rename(self.head);
+    }
+}
+
+/// Rules that compare an address under a mask that is no prefix.
+pub(crate) struct ByMask<A: Address, S: Store> {
+    groups: Groups<A, S>,
+    table: Table<A::Key, S>,
+}
+
+impl<A: Address, S: Store> ByMask<A, S> {
+    pub(crate) fn new(pool: &Pool<S>, seed: u64) -> Self {
+        Self {
+            groups: Groups::new(pool),
+            table: Table::new(pool, seed),
+        }
+    }
+
+    /// Returns the earliest rule for `address` if it is earlier than `best`.
+    #[inline]
+    pub(crate) fn find(&self, address: A, mut best: u32) -> u32 {
+        for group in self.groups.iter() {
+            if group.head >= best {
+                break;
+            }
+            let key = address.and(group.part).keyed(group.number);
+            best = best.min(self.table.find(&key));
+        }
+        best
+    }
+}
+
+impl<A: Address, S: Store> Index<S> for ByMask<A, S> {
+    /// Mask and address.
+    type At = (A, A);
+
+    fn reserve(&mut self, pool: &mut Pool<S>, _: Self::At) -> Result<(), OutOfMemory> {
+        self.groups.reserve_one(pool)?;
+        self.table.reserve_one(pool)
+    }
+
+    fn insert<P, T>(
+        &mut self,
+        arena: &mut Arena<P, T, S>,
+        _: &mut Pool<S>,
+        (mask, address): Self::At,
+        id: u32,
+    ) -> Result<(), OutOfMemory> {
+        let number = match self.groups.get(mask) {
+            Some(group) => {
+                arena.join(Ring::Peers, group.head, id);
+                group.number
+            }
+            None => self.groups.add(mask, id)?,
+        };
+        enter(&mut self.table, arena, address.keyed(number), id);
+        Ok(())
+    }
+
+    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, (mask, address): Self::At, id: u32) {
+        let Some(group) = self.groups.get(mask) else {
+            return;
+        };
+        quit(&mut self.table, arena, address.keyed(group.number), id);
+        let head = arena.leave(Ring::Peers, group.head, id);
+        if head != group.head {
+            self.groups.set_head(mask, head);
+        }
+    }
+
+    fn head(&self) -> u32 {
+        self.groups.head()
+    }
+
+    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
+        self.groups.relabel(&rename);
+        self.table.relabel(&rename);
+    }
+}
+
+impl<S: Store> Index<S> for Cids<S> {
+    type At = Flow;
+
+    fn reserve(&mut self, pool: &mut Pool<S>, _: Flow) -> Result<(), OutOfMemory> {
+        self.reserve_one(pool)
+    }
+
+    fn insert<P, T>(
+        &mut self,
+        arena: &mut Arena<P, T, S>,
+        _: &mut Pool<S>,
+        flow: Flow,
+        id: u32,
+    ) -> Result<(), OutOfMemory> {
+        let (part, key) = cids::place(&flow);
+        match self.groups.get(part) {
+            Some(group) => {
+                arena.join(Ring::Peers, group.head, id);
+            }
+            None => {
+                self.groups.add(part, id)?;
+            }
+        }
+        enter(&mut self.table, arena, key, id);
+        self.add_port(flow.port);
+        Ok(())
+    }
+
+    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, flow: Flow, id: u32) {
+        let (part, key) = cids::place(&flow);
+        let Some(group) = self.groups.get(part) else {
+            return;
+        };
+        quit(&mut self.table, arena, key, id);
+        let head = arena.leave(Ring::Peers, group.head, id);
+        if head != group.head {
+            self.groups.set_head(part, head);
+        }
+        self.remove_port(flow.port);
+    }
+
+    fn head(&self) -> u32 {
+        self.groups.head()
+    }
+
+    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
+        self.groups.relabel(&rename);
+        self.table.relabel(&rename);
+    }
+}
+
+impl<K: Key, S: Store> Index<S> for PortSets<K, S> {
+    /// Address and identity of the set.
+    type At = (K, u64);
+
+    fn reserve(&mut self, pool: &mut Pool<S>, _: Self::At) -> Result<(), OutOfMemory> {
+        self.reserve_one(pool)
+    }
+
+    fn insert<P, T>(
+        &mut self,
+        arena: &mut Arena<P, T, S>,
+        _: &mut Pool<S>,
+        at: Self::At,
+        id: u32,
+    ) -> Result<(), OutOfMemory> {
+        self.insert(arena, at, id)
+    }
+
+    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, at: Self::At, id: u32) {
+        self.remove(arena, at, id);
+    }
+
+    fn head(&self) -> u32 {
+        self.head
+    }
+
+    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
+        self.relabel(rename);
+    }
+}

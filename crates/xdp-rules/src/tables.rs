@@ -1,0 +1,283 @@
+//! All search structures of a classifier, one for each kind of rule.
+
+use crate::NONE;
+use crate::address::{Address, ToAddress, V6};
+use crate::arena::Arena;
+use crate::cids::Cids;
+use crate::index::{ByMask, ByPrefix, Exact, Index, Single};
+use crate::pattern::{Flow, Masked, Pattern, PortSet};
+use crate::port_sets::PortSets;
+use crate::store::{OutOfMemory, Pool, Store};
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+/// An IPv6 address as a key.
+pub(crate) type Words = [u32; 4];
+
+macro_rules! tables {
+    ($(#[doc = $doc:literal] $step:ident $field:ident: $index:ty, at $at:ty, new $new:expr;)+) => {
+        /// A search in one structure.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Step {
+            $(#[doc = $doc] $step,)+
+        }
+
+        /// Where a rule is.
+        #[derive(Clone, Copy)]
+        pub(crate) enum Place {
+            $(#[doc = $doc] $step($at),)+
+        }
+
+        pub(crate) struct Tables<S: Store> {
+            $(pub(crate) $field: $index,)+
+        }
+
+        impl<S: Store> Tables<S> {
+            pub(crate) fn new(pool: &Pool<S>, seed: u64) -> Self {
+                let make = (pool, seed);
+                Self { $($field: $new(make),)+ }
+            }
+
+            /// Makes sure that the next insertion at `place` succeeds.
+            pub(crate) fn reserve(&mut self, pool: &mut Pool<S>, place: Place) -> Result<(), OutOfMemory> {
+                match place {
+                    $(Place::$step(at) => Index::<S>::reserve(&mut self.$field, pool, at),)+
+                }
+            }
+
+            /// Adds the newest rule; room must have been reserved.
+            pub(crate) fn insert<P, T>(
+                &mut self,
+                arena: &mut Arena<P, T, S>,
+                pool: &mut Pool<S>,
+                place: Place,
+                id: u32,
+            ) -> Result<(), OutOfMemory> {
+                match place {
+                    $(Place::$step(at) => Index::insert(&mut self.$field, arena, pool, at, id),)+
+                }
+            }
+
+            /// Removes a rule.
+            pub(crate) fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, place: Place, id: u32) {
+                match place {
+                    $(Place::$step(at) => Index::remove(&mut self.$field, arena, at, id),)+
+                }
+            }
+
+            /// Returns the earliest rule that a step can find.
+            pub(crate) fn head(&self, step: Step) -> u32 {
+                match step {
+                    $(Step::$step => Index::<S>::head(&self.$field),)+
+                }
+            }
+
+            /// Renames every rule.
+            pub(crate) fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
+                let rename = |id| if id == NONE { NONE } else { rename(id) };
+                $(Index::<S>::relabel(&mut self.$field, rename);)+
+            }
+        }
+
+        impl Place {
+            pub(crate) const fn step(self) -> Step {
+                match self {
+                    $(Self::$step(_) => Step::$step,)+
+                }
+            }
+        }
+    };
+}
+
+type Make<'a, S> = (&'a Pool<S>, u64);
+
+fn single<S>(_: Make<'_, S>) -> Single {
+    Single { head: NONE }
+}
+
+fn exact<K: crate::hash::Key, S: Store>((pool, seed): Make<'_, S>) -> Exact<K, S> {
+    Exact::new(pool, seed)
+}
+
+fn prefix<A: Address, S: Store>((pool, _): Make<'_, S>) -> ByPrefix<A, S> {
+    ByPrefix::new(pool)
+}
+
+fn mask<A: Address, S: Store>((pool, seed): Make<'_, S>) -> ByMask<A, S> {
+    ByMask::new(pool, seed)
+}
+
+fn cids<S: Store>((pool, seed): Make<'_, S>) -> Cids<S> {
+    Cids::new(pool, seed)
+}
+
+fn ports<K: crate::hash::Key, S: Store>((pool, seed): Make<'_, S>) -> PortSets<K, S> {
+    PortSets::new(pool, seed)
+}
+
+tables! {
+    /// Everything.
+    All all: Single, at (), new single;
+    /// UDP.
+    Udp udp: Single, at (), new single;
+    /// UDP destination ports.
+    UdpDst udp_dst: Exact<u16, S>, at u16, new exact;
+    /// TCP destination ports.
+    TcpDst tcp_dst: Exact<u16, S>, at u16, new exact;
+    /// TCP destination ports of segments with SYN, FIN or RST.
+    TcpControl tcp_control: Exact<u16, S>, at u16, new exact;
+    /// IP protocols.
+    NextHeader next_header: Exact<u16, S>, at u16, new exact;
+    /// Both ends of IPv4 UDP.
+    Tuple4 tuple4: Exact<[u32; 3], S>, at [u32; 3], new exact;
+    /// Both ends of IPv6 UDP.
+    Tuple6 tuple6: Exact<[u32; 9], S>, at [u32; 9], new exact;
+    /// IPv4 prefixes.
+    Prefix4 prefix4: ByPrefix<u32, S>, at (u32, u32), new prefix;
+    /// IPv6 prefixes.
+    Prefix6 prefix6: ByPrefix<V6, S>, at (V6, u32), new prefix;
+    /// IPv4 under masks with holes.
+    Mask4 mask4: ByMask<u32, S>, at (u32, u32), new mask;
+    /// IPv6 under masks with holes.
+    Mask6 mask6: ByMask<V6, S>, at (V6, V6), new mask;
+    /// Inner IPv4 prefixes.
+    InnerPrefix4 inner_prefix4: ByPrefix<u32, S>, at (u32, u32), new prefix;
+    /// Inner IPv6 prefixes.
+    InnerPrefix6 inner_prefix6: ByPrefix<V6, S>, at (V6, u32), new prefix;
+    /// Inner IPv4 under masks with holes.
+    InnerMask4 inner_mask4: ByMask<u32, S>, at (u32, u32), new mask;
+    /// Inner IPv6 under masks with holes.
+    InnerMask6 inner_mask6: ByMask<V6, S>, at (V6, V6), new mask;
+    /// Sets of UDP ports.
+    UdpPorts udp_ports: PortSets<u16, S>, at (u16, u64), new ports;
+    /// IPv4 destinations with sets of UDP ports.
+    UdpPorts4 udp_ports4: PortSets<u32, S>, at (u32, u64), new ports;
+    /// IPv6 destinations with sets of UDP ports.
+    UdpPorts6 udp_ports6: PortSets<Words, S>, at (Words, u64), new ports;
+    /// IPv4 destinations with sets of TCP ports.
+    TcpPorts4 tcp_ports4: PortSets<u32, S>, at (u32, u64), new ports;
+    /// IPv6 destinations with sets of TCP ports.
+    TcpPorts6 tcp_ports6: PortSets<Words, S>, at (Words, u64), new ports;
+    /// QUIC source connection IDs in UDP.
+    UdpSrcCid udp_src_cid: Cids<S>, at Flow, new cids;
+    /// QUIC destination connection IDs in UDP.
+    UdpDstCid udp_dst_cid: Cids<S>, at Flow, new cids;
+    /// QUIC source connection IDs in TCP.
+    TcpSrcCid tcp_src_cid: Cids<S>, at Flow, new cids;
+    /// QUIC destination connection IDs in TCP.
+    TcpDstCid tcp_dst_cid: Cids<S>, at Flow, new cids;
+    /// Destinations of ICMP echo replies.
+    Echo4 echo4: Exact<u32, S>, at u32, new exact;
+    /// Destinations of ICMPv6 echo replies.
+    Echo6 echo6: Exact<Words, S>, at Words, new exact;
+}
+
+/// The key of both ends of IPv4 UDP: addresses, then both ports.
+#[inline]
+pub(crate) const fn tuple4(source: u32, destination: u32, (from, to): (u16, u16)) -> [u32; 3] {
+    [source, destination, pair(from, to)]
+}
+
+/// The key of both ends of IPv6 UDP: addresses, then both ports.
+#[inline]
+pub(crate) const fn tuple6(
+    source: &[u8; 16],
+    destination: &[u8; 16],
+    (from, to): (u16, u16),
+) -> [u32; 9] {
+    let [a, b, c, d] = words(source);
+    let [e, f, g, h] = words(destination);
+    [a, b, c, d, e, f, g, h, pair(from, to)]
+}
+
+#[inline]
+const fn pair(from: u16, to: u16) -> u32 {
+    (from as u32) << 16 | to as u32
+}
+
+/// An IPv6 address as a key.
+#[inline]
+pub(crate) const fn words(bytes: &[u8; 16]) -> Words {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *bytes;
+    [
+        u32::from_ne_bytes([a, b, c, d]),
+        u32::from_ne_bytes([e, f, g, h]),
+        u32::from_ne_bytes([i, j, k, l]),
+        u32::from_ne_bytes([m, n, o, p]),
+    ]
+}
+
+impl Place {
+    /// Returns where a pattern belongs; `None` if no packet can match it.
+    pub(crate) fn of<P: PortSet>(pattern: &Pattern<P>) -> Option<Self> {
+        Some(match pattern {
+            Pattern::All => Self::All(()),
+            Pattern::Udp => Self::Udp(()),
+            Pattern::UdpDst(port) => Self::UdpDst(*port),
+            Pattern::TcpDst(port) => Self::TcpDst(*port),
+            Pattern::TcpControlDst(port) => Self::TcpControl(*port),
+            Pattern::IpNextHeader(number) => Self::NextHeader(u16::from(*number)),
+            Pattern::Ipv4UdpTuple(tuple) => Self::Tuple4(tuple4(
+                tuple.source.number(),
+                tuple.destination.number(),
+                (tuple.source_port, tuple.destination_port),
+            )),
+            Pattern::Ipv6UdpTuple(tuple) => Self::Tuple6(tuple6(
+                &tuple.source.octets(),
+                &tuple.destination.octets(),
+                (tuple.source_port, tuple.destination_port),
+            )),
+            Pattern::Ipv4DstMask(masked) => match masked_place(*masked)? {
+                Span::Prefix(path, len) => Self::Prefix4((path, len)),
+                Span::Mask(mask, address) => Self::Mask4((mask, address)),
+            },
+            Pattern::Ipv6DstMask(masked) => match masked_place(*masked)? {
+                Span::Prefix(path, len) => Self::Prefix6((path, len)),
+                Span::Mask(mask, address) => Self::Mask6((mask, address)),
+            },
+            Pattern::InnerIpv4DstMaskUdp(masked) => match masked_place(*masked)? {
+                Span::Prefix(path, len) => Self::InnerPrefix4((path, len)),
+                Span::Mask(mask, address) => Self::InnerMask4((mask, address)),
+            },
+            Pattern::InnerIpv6DstMaskUdp(masked) => match masked_place(*masked)? {
+                Span::Prefix(path, len) => Self::InnerPrefix6((path, len)),
+                Span::Mask(mask, address) => Self::InnerMask6((mask, address)),
+            },
+            Pattern::UdpPortSet(ports) => Self::UdpPorts((0, ports.identity())),
+            Pattern::Ipv4UdpPortSet(at) => Self::UdpPorts4((v4(at.address), at.ports.identity())),
+            Pattern::Ipv6UdpPortSet(at) => Self::UdpPorts6((v6(at.address), at.ports.identity())),
+            Pattern::Ipv4TcpPortSet(at) => Self::TcpPorts4((v4(at.address), at.ports.identity())),
+            Pattern::Ipv6TcpPortSet(at) => Self::TcpPorts6((v6(at.address), at.ports.identity())),
+            Pattern::QuicFlowSrcCid(flow) => Self::UdpSrcCid(*flow),
+            Pattern::QuicFlowDstCid(flow) => Self::UdpDstCid(*flow),
+            Pattern::TcpQuicFlowSrcCid(flow) => Self::TcpSrcCid(*flow),
+            Pattern::TcpQuicFlowDstCid(flow) => Self::TcpDstCid(*flow),
+            Pattern::Icmpv4EchoReplyIpDst(address) => Self::Echo4(v4(*address)),
+            Pattern::Icmpv6EchoReplyIpDst(address) => Self::Echo6(v6(*address)),
+        })
+    }
+}
+
+fn v4(address: Ipv4Addr) -> u32 {
+    address.to_bits()
+}
+
+fn v6(address: Ipv6Addr) -> Words {
+    words(&address.octets())
+}
+
+/// The addresses that a mask and an address stand for.
+enum Span<A> {
+    Prefix(A, u32),
+    Mask(A, A),
+}
+
+fn masked_place<A: ToAddress>(masked: Masked<A>) -> Option<Span<A::Number>> {
+    let (mask, address) = (masked.mask.number(), masked.address.number());
+    if address.and(mask) != address {
+        return None;
+    }
+    Some(match mask.prefix_length() {
+        Some(len) => Span::Prefix(address, len),
+        None => Span::Mask(mask, address),
+    })
+}

@@ -4,6 +4,7 @@
 
 mod bench;
 mod check;
+mod demo;
 mod driver;
 mod house;
 
@@ -36,6 +37,8 @@ enum Task {
         #[arg(long)]
         toolchain: bool,
     },
+    /// Shows real programs talking through the driver.
+    Demo(demo::Args),
     /// Checks the dependency arrows, the unsafe table and the file sizes.
     House,
 }
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Task::Driver {
             arch, toolchain, ..
         } => driver::run(arch, toolchain),
+        Task::Demo(args) => demo::run(&args),
         Task::House => house::run(),
     };
     result.unwrap_or_else(|error| {

@@ -66,7 +66,7 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// Cargo's output folder: what the environment says, or `target` in the root.
-fn target_dir() -> Result<PathBuf> {
+pub(crate) fn target_dir() -> Result<PathBuf> {
     match ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"]
         .into_iter()
         .find_map(std::env::var_os)

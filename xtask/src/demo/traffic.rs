@@ -1,0 +1,174 @@
+//! What the two ends say to each other.
+
+use std::io::{BufRead, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::check_interrupted;
+use super::http::{BODY_BYTES, expected_byte};
+use super::network::{Network, command_in};
+
+const HTTP: &str = "192.0.2.2:8080";
+
+/// Shows that without the lab there is no way from one end to the other.
+pub(super) fn nothing_passes(network: &Network) -> Result<()> {
+    let status = command_in(&network.left, "ping")
+        .args(["-n", "-q", "-c", "1", "-W", "1", "192.0.2.2"])
+        .stdout(Stdio::null())
+        .status()
+        .context("cannot run ping")?;
+    ensure!(
+        !status.success(),
+        "a ping got through without the lab: the namespaces are not apart"
+    );
+    println!("without the lab no ping gets through");
+    Ok(())
+}
+
+/// Runs the programs one after the other.
+pub(super) fn run(network: &Network) -> Result<()> {
+    for (name, address) in [("IPv4", "192.0.2.2"), ("IPv6", "2001:db8::2")] {
+        let text = output(
+            command_in(&network.left, "ping")
+                .args(["-n", "-q", "-c", "10", "-i", "0.1", "-W", "2", address]),
+        )?;
+        ensure!(
+            text.contains("10 received"),
+            "ping over {name} lost packets:\n{text}"
+        );
+        println!("ping, {name}: {}", last_line(&text));
+    }
+    http(network)?;
+    iperf(network, "TCP", &["-t", "3"])?;
+    iperf(network, "TCP, the other way", &["-t", "3", "-R"])?;
+    iperf(
+        network,
+        "UDP",
+        &["-t", "2", "-u", "-b", "20M", "-l", "1200"],
+    )
+}
+
+fn http(network: &Network) -> Result<()> {
+    let program = std::env::current_exe().context("cannot tell which program this is")?;
+    let mut server = command_in(&network.right, program);
+    server
+        .args(["demo", "--xdp", "-", "--serve", HTTP])
+        .stdout(Stdio::piped());
+    let _server = Server::start(server, "ready")?;
+    let mut curl = command_in(&network.left, "curl");
+    curl.args([
+        "--silent",
+        "--show-error",
+        "--fail",
+        "--max-time",
+        "60",
+        &format!("http://{HTTP}/"),
+    ])
+    .stdout(Stdio::piped());
+    let mut child = curl.spawn().context("cannot run curl")?;
+    let mut body = Vec::new();
+    let mut pipe = child.stdout.take().context("curl has no standard output")?;
+    pipe.read_to_end(&mut body)
+        .context("cannot read from curl")?;
+    ensure!(
+        child.wait().context("curl is gone")?.success(),
+        "curl failed"
+    );
+    ensure!(
+        body.len() == BODY_BYTES,
+        "curl got {} bytes of {BODY_BYTES}",
+        body.len()
+    );
+    let wrong = body
+        .iter()
+        .enumerate()
+        .find(|(at, byte)| **byte != expected_byte(*at));
+    ensure!(wrong.is_none(), "the page changed on its way, at {wrong:?}");
+    println!("curl: a page of {BODY_BYTES} bytes arrived whole");
+    check_interrupted()
+}
+
+fn iperf(network: &Network, name: &str, options: &[&str]) -> Result<()> {
+    let mut server = command_in(&network.right, "iperf3");
+    server
+        .args([
+            "--server",
+            "--one-off",
+            "--forceflush",
+            "--bind",
+            "192.0.2.2",
+        ])
+        .stdout(Stdio::piped());
+    let _server = Server::start(server, "Server listening")?;
+    let text = output(
+        command_in(&network.left, "iperf3")
+            .args(["--client", "192.0.2.2", "--connect-timeout", "5000"])
+            .args(options),
+    )?;
+    // The last line of figures is what the receiving side counted.
+    let Some(line) = text.lines().rev().find(|line| line.contains("receiver")) else {
+        bail!("iperf3 printed no result:\n{text}")
+    };
+    let figures: Vec<&str> = line
+        .split_whitespace()
+        .skip_while(|word| *word != "sec")
+        .skip(1)
+        .collect();
+    println!("iperf3, {name}: {}", figures.join(" "));
+    check_interrupted()
+}
+
+fn output(command: &mut Command) -> Result<String> {
+    check_interrupted()?;
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        output.status.success(),
+        "{command:?} failed:\n{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(text)
+}
+
+fn last_line(text: &str) -> &str {
+    text.trim_end().lines().next_back().unwrap_or_default()
+}
+
+/// A server process; dropping it ends it.
+struct Server(Child);
+
+impl Server {
+    /// Starts it and waits for the line that says it is ready.
+    fn start(mut command: Command, ready: &str) -> Result<Self> {
+        let mut server = Self(
+            command
+                .spawn()
+                .with_context(|| format!("cannot run {command:?}"))?,
+        );
+        let pipe = server
+            .0
+            .stdout
+            .take()
+            .context("the server has no standard output")?;
+        let mut lines = BufReader::new(pipe).lines();
+        for line in &mut lines {
+            if line.context("cannot read from the server")?.contains(ready) {
+                // Its output must go somewhere, or it would stop at a full pipe.
+                std::thread::spawn(move || lines.for_each(drop));
+                return Ok(server);
+            }
+        }
+        bail!("{command:?} ended before it was ready")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is as good.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

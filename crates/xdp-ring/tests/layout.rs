@@ -204,7 +204,7 @@ fn numbers_that_are_no_ring_are_refused() {
     ));
     assert_eq!(
         refused(RingInfo {
-            flags_offset: u32::MAX & !3,
+            flags_offset: !3,
             ..good
         }),
         RingLayoutError::TooLong { end: 1 << 32 }

@@ -5,7 +5,28 @@
 //!
 //! On a Windows target the imports bind to the kernel's modules; on any other host they are plain externs which the
 //! simulated kernel defines, so the same code runs in both.
+//!
+//! UNSAFETY: this crate is where a driver's contract with the kernel is kept; its neighbours need none.
 
 #![no_std]
 
+#[macro_use]
+mod callback;
+
+pub mod handle;
+pub mod io;
+pub mod irql;
+pub mod memory;
+pub mod pool;
+pub mod registry;
+pub mod security;
+mod seh;
+mod status;
+pub mod string;
+pub mod sync;
 pub mod sys;
+
+pub use self::irql::{Dispatch, Passive};
+pub use self::pool::{Arc, Box, Tag, Vec};
+pub use self::status::{Result, Status};
+pub use self::string::UnicodeStr;

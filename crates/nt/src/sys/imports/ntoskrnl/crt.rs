@@ -4,10 +4,10 @@ use core::ffi::c_void;
 
 #[link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")]
 unsafe extern "C" {
-    pub(crate) fn memcpy(dst: *mut c_void, src: *const c_void, count: usize) -> *mut c_void;
-    pub(crate) fn memmove(dst: *mut c_void, src: *const c_void, count: usize) -> *mut c_void;
-    pub(crate) fn memset(dst: *mut c_void, value: i32, count: usize) -> *mut c_void;
-    pub(crate) fn memcmp(left: *const c_void, right: *const c_void, count: usize) -> i32;
+    pub fn memcpy(dst: *mut c_void, src: *const c_void, count: usize) -> *mut c_void;
+    pub fn memmove(dst: *mut c_void, src: *const c_void, count: usize) -> *mut c_void;
+    pub fn memset(dst: *mut c_void, value: i32, count: usize) -> *mut c_void;
+    pub fn memcmp(left: *const c_void, right: *const c_void, count: usize) -> i32;
     /// The personality routine that the exception trampoline names; never called from Rust.
-    pub(crate) fn __C_specific_handler();
+    pub fn __C_specific_handler();
 }

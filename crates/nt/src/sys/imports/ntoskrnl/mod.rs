@@ -1,7 +1,7 @@
 //! Exports of ntoskrnl.exe.
 
 #[cfg(windows)]
-mod crt;
+pub mod crt;
 mod ex;
 mod io;
 mod ke;

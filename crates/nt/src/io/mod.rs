@@ -1,0 +1,15 @@
+//! Drivers, their devices, and the requests that come to them.
+
+mod device;
+mod driver;
+mod ea;
+mod irp;
+mod request;
+mod slot;
+
+pub use self::device::{Device, DeviceConfig};
+pub use self::driver::{Driver, DriverObject, DriverSlot, entry};
+pub use self::ea::{Ea, Eas};
+pub use self::irp::{Completion, Irp};
+pub use self::request::{Control, Create, FastControl};
+pub use self::slot::IrpSlot;

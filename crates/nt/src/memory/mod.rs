@@ -1,0 +1,7 @@
+//! Memory of the requestor, locked pages and their mappings.
+
+mod mdl;
+mod user;
+
+pub use self::mdl::{Access, KernelPages, LockedPages, UserMapping};
+pub use self::user::{Mode, Requestor, UserSlice};

@@ -53,7 +53,15 @@ unsafe impl Send for Export {}
 
 /// Lists of every part of the simulated system.
 fn lists() -> Vec<&'static [Export]> {
-    crate::ke::exports()
+    let mut lists = crate::ke::exports();
+    lists.extend(crate::cm::exports());
+    lists.extend(crate::ex::exports());
+    lists.extend(crate::io::exports());
+    lists.extend(crate::ob::exports());
+    lists.extend(crate::ps::exports());
+    lists.extend(crate::trace::exports());
+    lists.push(crate::nmr::EXPORTS);
+    lists
 }
 
 fn table() -> &'static HashMap<(&'static str, &'static str), &'static Export> {

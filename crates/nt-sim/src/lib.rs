@@ -21,16 +21,23 @@ compile_error!("nt-sim runs x86-64 drivers and needs an x86-64 Linux host");
 
 mod arch;
 mod clock;
+mod cm;
+mod ex;
 mod export;
+mod io;
 mod irql;
 mod ke;
 mod kernel;
 mod lab;
 pub mod mem;
+mod nmr;
+mod ob;
 mod pe;
+mod ps;
 mod sched;
 mod seh;
 mod symbols;
+mod trace;
 mod verifier;
 
 pub use kernel::{ClockMode, Mode};

@@ -5,7 +5,7 @@ pub(crate) mod dpc;
 mod irql_exports;
 mod object_exports;
 mod processor_exports;
-mod spin_lock;
+pub(crate) mod spin_lock;
 #[cfg(test)]
 mod tests;
 mod thread_exports;

@@ -3,10 +3,20 @@
 use super::{Lab, LabError};
 use crate::{
     clock::Clock,
+    cm::Registry,
+    ex,
+    io::Io,
     ke,
     kernel::{ClockMode, Config, Kernel, Mode},
+<<<<<<< HEAD
     mem::{Memory, MemoryConfig},
+=======
+    nmr::Nmr,
+    ob::Ob,
+    ps::Ps,
+>>>>>>> 5a54175 (wip)
     sched::Sched,
+    trace,
     verifier::Verifier,
 };
 
@@ -95,6 +105,13 @@ impl LabBuilder {
             sched: Sched::new(self.config.cpus, self.config.seed),
             verifier: Verifier::default(),
             ke: ke::State::new(self.config.cpus),
+            ex: ex::State::default(),
+            ob: Ob::new(),
+            ps: Ps::new(),
+            io: Io::new(),
+            registry: Registry::default(),
+            nmr: Nmr::default(),
+            trace: trace::State::default(),
             config: self.config,
         }))
     }

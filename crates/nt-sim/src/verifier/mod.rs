@@ -114,3 +114,9 @@ pub(crate) fn thread_died(thread: &Thread, payload: Box<dyn Any + Send>) {
         }
     }
 }
+
+/// Whether the allocation that `function` is about to make must fail: fault injection.
+pub(crate) fn fault(function: &'static str) -> bool {
+    let _ = function;
+    false
+}

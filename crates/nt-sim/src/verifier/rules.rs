@@ -149,4 +149,36 @@ rules! {
     // Exceptions.
     UnhandledException = 0x0000_001e "KMODE_EXCEPTION_NOT_HANDLED", "unhandled-exception",
         "Every exception that a driver causes must be handled by it.";
+    // Objects and handles.
+    BadObject = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "bad-object",
+        "Pointers to objects must be to objects that are alive and of the right kind.";
+    BadHandle = 0x0000_0093 "INVALID_KERNEL_HANDLE", "bad-handle",
+        "A system handle must be open when it is used, and is closed once.";
+    ReferenceUnderflow = 0x0000_0018 "REFERENCE_BY_POINTER", "reference-underflow",
+        "An object must not be dereferenced more often than it was referenced.";
+    // Requests.
+    IrpInvalid = 0x0000_00c9 "DRIVER_VERIFIER_IOMANAGER_VIOLATION", "irp-invalid",
+        "Only live request packets may be passed to the I/O manager, and only by who owns them.";
+    IrpCompletedTwice = 0x0000_0044 "MULTIPLE_IRP_COMPLETE_REQUESTS", "irp-completed-twice",
+        "A request must be completed once.";
+    IrpCompletedPending = 0x0000_00c9 "DRIVER_VERIFIER_IOMANAGER_VIOLATION", "irp-completed-pending",
+        "A request must not be completed with STATUS_PENDING.";
+    IrpCancelRoutineSet = 0x0000_00c9 "DRIVER_VERIFIER_IOMANAGER_VIOLATION", "irp-cancel-routine-set",
+        "A request's cancel routine must be taken back before the request is completed.";
+    IrpNoStackLocation = 0x0000_0035 "NO_MORE_IRP_STACK_LOCATIONS", "irp-no-stack-location",
+        "A request must not be passed to more drivers than it has stack locations.";
+    IrpPendingNotMarked = 0x0000_00c9 "DRIVER_VERIFIER_IOMANAGER_VIOLATION", "irp-pending-not-marked",
+        "A dispatch routine that returns STATUS_PENDING must have marked the request pending.";
+    IrpPendingNotReturned = 0x0000_00c9 "DRIVER_VERIFIER_IOMANAGER_VIOLATION", "irp-pending-not-returned",
+        "A dispatch routine that marks a request pending must return STATUS_PENDING.";
+    IrpNotCompleted = 0x0000_00c9 "DRIVER_VERIFIER_IOMANAGER_VIOLATION", "irp-not-completed",
+        "A dispatch routine must complete the request, pass it on, or return STATUS_PENDING.";
+    WorkItemMisused = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "work-item-misused",
+        "A work item must be initialised, queued once at a time, and freed when it is not queued.";
+    PushLockMisused = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "push-lock-misused",
+        "Push locks and fast mutexes are taken inside a critical region, not twice, and released by their owner.";
+    RundownMisused = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "rundown-misused",
+        "Rundown protection is released as often as acquired, and reused or freed only after run-down.";
+    NmrMisused = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "nmr-misused",
+        "Network modules attach, detach and deregister in order, each once.";
 }

@@ -1,0 +1,29 @@
+//! The executive: locks that wait, rundown, callbacks, timers.
+
+mod callback;
+mod mutex;
+mod push_lock;
+mod rundown;
+mod timer;
+
+use crate::export::Export;
+
+/// State of the executive.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) push_locks: push_lock::Waiters,
+    pub(crate) rundown: rundown::Waiters,
+    pub(crate) callbacks: callback::Callbacks,
+    pub(crate) timers: timer::Timers,
+}
+
+/// What the executive exports.
+pub(crate) fn exports() -> Vec<&'static [Export]> {
+    vec![
+        callback::EXPORTS,
+        mutex::EXPORTS,
+        push_lock::EXPORTS,
+        rundown::EXPORTS,
+        timer::EXPORTS,
+    ]
+}

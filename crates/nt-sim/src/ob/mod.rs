@@ -1,0 +1,216 @@
+//! The object manager: objects, references, names and handles.
+//!
+//! Drivers see an object as the address of its body. What the manager itself knows about it is kept
+//! here, by that address.
+
+mod body;
+mod directory;
+mod exports;
+mod handles;
+pub(crate) mod security;
+
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+pub(crate) use self::{
+    body::Body,
+    directory::{Resolved, parse_object_attributes, unicode_string},
+    exports::{fill_types, new_handle},
+    handles::{Handle, HandleTable, KERNEL_HANDLE},
+};
+use crate::{export::Export, kernel::kernel, verifier::Rule};
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Callback,
+    Device,
+    Directory,
+    Driver,
+    Event,
+    File,
+    Key,
+    Process,
+    SymbolicLink,
+    Thread,
+}
+
+impl Kind {
+    /// Every kind, in the order of the type markers.
+    const ALL: [Kind; 10] = [
+        Kind::Callback,
+        Kind::Device,
+        Kind::Directory,
+        Kind::Driver,
+        Kind::Event,
+        Kind::File,
+        Kind::Key,
+        Kind::Process,
+        Kind::SymbolicLink,
+        Kind::Thread,
+    ];
+
+    /// Address that drivers know as the `POBJECT_TYPE` of this kind.
+    pub(crate) fn marker(self) -> usize {
+        static MARKERS: [[u8; 16]; Kind::ALL.len()] = [[0; 16]; Kind::ALL.len()];
+        let index = Kind::ALL.iter().position(|&k| k == self).unwrap_or(0);
+        MARKERS[index].as_ptr() as usize
+    }
+}
+
+/// An object.
+pub(crate) struct Object {
+    pub(crate) kind: Kind,
+    /// Address of the body, which is what drivers hold.
+    pub(crate) address: usize,
+    pub(crate) name: Mutex<Option<String>>,
+    pub(crate) security: Mutex<Option<security::Descriptor>>,
+    /// What the owner of the kind keeps with the object.
+    pub(crate) data: Arc<dyn Any + Send + Sync>,
+    /// References, handles included.
+    references: AtomicI64,
+    handles: AtomicI64,
+    _body: Option<Body>,
+}
+
+impl Object {
+    /// The owner's data, if it is of type `T`.
+    pub(crate) fn data<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        Arc::clone(&self.data).downcast().ok()
+    }
+
+    pub(crate) fn handle_count(&self) -> i64 {
+        self.handles.load(Ordering::Acquire)
+    }
+}
+
+/// The object manager's state.
+pub(crate) struct Ob {
+    by_address: Mutex<BTreeMap<usize, Arc<Object>>>,
+    names: Mutex<BTreeMap<String, Arc<Object>>>,
+    /// Handles that belong to the system, valid in every process.
+    pub(crate) kernel_handles: HandleTable,
+}
+
+impl Ob {
+    pub(crate) fn new() -> Ob {
+        Ob {
+            by_address: Mutex::new(BTreeMap::new()),
+            names: Mutex::new(BTreeMap::new()),
+            kernel_handles: HandleTable::new(),
+        }
+    }
+
+    /// Makes an object with one reference, whose body is `body`, or memory of somebody else at
+    /// `address`.
+    pub(crate) fn create(
+        &self,
+        kind: Kind,
+        body: Result<Body, usize>,
+        data: Arc<dyn Any + Send + Sync>,
+    ) -> Arc<Object> {
+        let (address, body) = match body {
+            Ok(body) => (body.address(), Some(body)),
+            Err(address) => (address, None),
+        };
+        let object = Arc::new(Object {
+            kind,
+            address,
+            name: Mutex::new(None),
+            security: Mutex::new(None),
+            data,
+            references: AtomicI64::new(1),
+            handles: AtomicI64::new(0),
+            _body: body,
+        });
+        self.by_address.lock().insert(address, Arc::clone(&object));
+        object
+    }
+
+    /// The object whose body is at `address`.
+    pub(crate) fn find(&self, address: usize) -> Option<Arc<Object>> {
+        self.by_address.lock().get(&address).cloned()
+    }
+
+    /// The object at `address`, which a driver says is one.
+    pub(crate) fn expect(&self, address: usize, doing: &str) -> Arc<Object> {
+        self.find(address).unwrap_or_else(|| {
+            crate::bugcheck!(Rule::BadObject, address;
+                "{doing} with {address:#x}, which is no object (or no longer one)")
+        })
+    }
+
+    /// Adds a reference.
+    pub(crate) fn reference(&self, object: &Object) -> i64 {
+        object.references.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Drops a reference; the object goes with the last one.
+    pub(crate) fn dereference(&self, object: &Arc<Object>) -> i64 {
+        let left = object.references.fetch_sub(1, Ordering::AcqRel) - 1;
+        if left < 0 {
+            crate::bugcheck!(Rule::ReferenceUnderflow, object.address;
+                "the {:?} object at {:#x} was dereferenced more often than referenced",
+                object.kind, object.address);
+        }
+        if left == 0 {
+            self.delete(object);
+        }
+        left
+    }
+
+    fn delete(&self, object: &Arc<Object>) {
+        if let Some(name) = object.name.lock().take() {
+            self.names.lock().remove(&name);
+        }
+        if object.kind == Kind::File {
+            crate::io::file::last_reference_gone(object);
+        }
+        self.by_address.lock().remove(&object.address);
+    }
+
+    /// Objects of a kind that are alive.
+    pub(crate) fn all(&self, kind: Kind) -> Vec<Arc<Object>> {
+        let objects = self.by_address.lock();
+        objects.values().filter(|o| o.kind == kind).cloned().collect()
+    }
+}
+
+/// The handle table that a handle value belongs to, for the current thread.
+pub(crate) fn table_of(handle: usize) -> TableRef {
+    if handle & KERNEL_HANDLE == KERNEL_HANDLE {
+        TableRef::Kernel
+    } else {
+        TableRef::Process(crate::ps::current_process())
+    }
+}
+
+/// A handle table, borrowed from its owner.
+pub(crate) enum TableRef {
+    Kernel,
+    Process(Arc<crate::ps::Process>),
+}
+
+impl std::ops::Deref for TableRef {
+    type Target = HandleTable;
+
+    fn deref(&self) -> &HandleTable {
+        match self {
+            TableRef::Kernel => &kernel().ob.kernel_handles,
+            TableRef::Process(process) => &process.handles,
+        }
+    }
+}
+
+/// What the object manager exports.
+pub(crate) fn exports() -> Vec<&'static [Export]> {
+    vec![exports::EXPORTS, exports::DATA, security::EXPORTS]
+}

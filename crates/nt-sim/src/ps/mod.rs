@@ -1,0 +1,114 @@
+//! Processes and system threads.
+
+mod exports;
+mod process;
+
+use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+
+use parking_lot::Mutex;
+
+pub(crate) use self::process::{Process, ProcessKind};
+use crate::{
+    export::Export,
+    kernel::kernel,
+    ob::{Kind, Object},
+    sched,
+};
+
+/// Process state of the kernel.
+pub(crate) struct Ps {
+    pub(crate) system: Arc<Process>,
+    pub(crate) processes: Mutex<Vec<Arc<Process>>>,
+    /// Which process each attached thread belongs to, by thread number.
+    attached: Mutex<std::collections::BTreeMap<u32, Vec<Arc<Process>>>>,
+    thread_objects: Mutex<std::collections::BTreeMap<u32, Arc<Object>>>,
+    next_id: AtomicUsize,
+}
+
+impl Ps {
+    pub(crate) fn new() -> Ps {
+        Ps {
+            system: Arc::new(Process::new(4, "System", ProcessKind::System)),
+            processes: Mutex::new(Vec::new()),
+            attached: Mutex::new(std::collections::BTreeMap::new()),
+            thread_objects: Mutex::new(std::collections::BTreeMap::new()),
+            next_id: AtomicUsize::new(0x1000),
+        }
+    }
+
+    /// Makes a user process.
+    pub(crate) fn create(&self, name: &str, kind: ProcessKind) -> Arc<Process> {
+        let id = self.next_id.fetch_add(4, Ordering::Relaxed);
+        let process = Arc::new(Process::new(id, name, kind));
+        self.processes.lock().push(Arc::clone(&process));
+        process
+    }
+}
+
+/// The process whose address space and handles the current thread uses.
+pub(crate) fn current_process() -> Arc<Process> {
+    let ps = &kernel().ps;
+    let Some(thread) = sched::try_current() else {
+        return Arc::clone(&ps.system);
+    };
+    ps.attached
+        .lock()
+        .get(&thread.id)
+        .and_then(|stack| stack.last().cloned())
+        .unwrap_or_else(|| Arc::clone(&ps.system))
+}
+
+/// Runs `body` as a thread of `process`.
+pub(crate) fn attached<R>(process: &Arc<Process>, body: impl FnOnce() -> R) -> R {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            detach();
+        }
+    }
+    attach(process);
+    let _leave = Leave;
+    body()
+}
+
+fn attach(process: &Arc<Process>) {
+    let id = sched::current().id;
+    let mut attached = kernel().ps.attached.lock();
+    attached.entry(id).or_default().push(Arc::clone(process));
+}
+
+fn detach() {
+    let id = sched::current().id;
+    let mut attached = kernel().ps.attached.lock();
+    if let Some(stack) = attached.get_mut(&id) {
+        stack.pop();
+        if stack.is_empty() {
+            attached.remove(&id);
+        }
+    }
+}
+
+/// The object of the current thread.
+pub(crate) fn current_thread_object() -> Arc<Object> {
+    thread_object(sched::current())
+}
+
+/// The object of a thread, made when first asked for.
+pub(crate) fn thread_object(thread: &sched::Thread) -> Arc<Object> {
+    let kernel = kernel();
+    let mut objects = kernel.ps.thread_objects.lock();
+    Arc::clone(objects.entry(thread.id).or_insert_with(|| {
+        let keep: Arc<dyn std::any::Any + Send + Sync> = match thread.weak().upgrade() {
+            Some(thread) => Arc::new(thread),
+            None => Arc::new(()),
+        };
+        kernel
+            .ob
+            .create(Kind::Thread, Err(thread.kthread() as usize), keep)
+    }))
+}
+
+/// What this part exports.
+pub(crate) fn exports() -> Vec<&'static [Export]> {
+    vec![exports::EXPORTS]
+}

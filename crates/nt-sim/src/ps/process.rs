@@ -1,0 +1,66 @@
+//! A process.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::{
+    kernel::kernel,
+    ob::{Body, HandleTable, Kind, Object, security::Token},
+};
+
+/// What a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProcessKind {
+    /// The system process.
+    System,
+    /// A 64-bit process of an administrator.
+    Administrator,
+    /// A 64-bit process of an ordinary user.
+    OrdinaryUser,
+}
+
+/// A process: who it acts for, its handles.
+pub(crate) struct Process {
+    pub(crate) id: usize,
+    pub(crate) name: String,
+    pub(crate) kind: ProcessKind,
+    /// Runs 32-bit code.
+    pub(crate) is_32_bit: std::sync::atomic::AtomicBool,
+    pub(crate) token: Token,
+    pub(crate) handles: HandleTable,
+    object: OnceLock<Arc<Object>>,
+}
+
+/// Bytes of the opaque `EPROCESS`.
+const EPROCESS_SIZE: usize = 0xb80;
+
+impl Process {
+    pub(super) fn new(id: usize, name: &str, kind: ProcessKind) -> Process {
+        Process {
+            id,
+            name: name.to_owned(),
+            kind,
+            is_32_bit: std::sync::atomic::AtomicBool::new(false),
+            token: match kind {
+                ProcessKind::System => Token::system(),
+                ProcessKind::Administrator => Token::administrator(),
+                ProcessKind::OrdinaryUser => Token::ordinary_user(),
+            },
+            handles: HandleTable::new(),
+            object: OnceLock::new(),
+        }
+    }
+
+    /// The object that drivers know as `PEPROCESS`.
+    pub(crate) fn object(&self) -> Arc<Object> {
+        Arc::clone(self.object.get_or_init(|| {
+            let body = Body::new(EPROCESS_SIZE);
+            crate::ke::dispatcher::initialize(
+                body.address(),
+                crate::ke::dispatcher::kind::PROCESS,
+                0x100,
+                0,
+            );
+            kernel().ob.create(Kind::Process, Ok(body), Arc::new(self.id))
+        }))
+    }
+}

@@ -2,14 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-<<<<<<< HEAD
-use crate::{clock::Clock, ke, mem::Memory, sched::Sched, verifier::Verifier};
-=======
 use crate::{
-    clock::Clock, cm::Registry, ex, io::Io, ke, nmr::Nmr, ob::Ob, ps::Ps, sched::Sched, trace,
-    verifier::Verifier,
+    clock::Clock, cm::Registry, ex, io::Io, ke, mem::Memory, nmr::Nmr, ob::Ob, ps::Ps,
+    sched::Sched, trace, verifier::Verifier,
 };
->>>>>>> 5a54175 (wip)
 
 /// How much is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -52,9 +48,7 @@ pub(crate) struct Kernel {
     pub(crate) sched: Sched,
     pub(crate) verifier: Verifier,
     pub(crate) ke: ke::State,
-<<<<<<< HEAD
     pub(crate) mem: Memory,
-=======
     pub(crate) ex: ex::State,
     pub(crate) ob: Ob,
     pub(crate) ps: Ps,
@@ -62,7 +56,6 @@ pub(crate) struct Kernel {
     pub(crate) registry: Registry,
     pub(crate) nmr: Nmr,
     pub(crate) trace: trace::State,
->>>>>>> 5a54175 (wip)
 }
 
 static KERNEL: AtomicPtr<Kernel> = AtomicPtr::new(std::ptr::null_mut());

@@ -41,6 +41,9 @@ mod trace;
 mod verifier;
 
 pub use kernel::{ClockMode, Mode};
-pub use lab::{Lab, LabBuilder, LabError};
+pub use lab::{
+    Driver, Handle, Lab, LabBuilder, LabError, Leak, NtStatus, Output, Pending, Process,
+    UnloadReport, UserMemory,
+};
 pub use pe::{Import, Machine, PeError};
 pub use verifier::{BugCheck, Rule};

@@ -12,13 +12,7 @@ use nt::sys::{
 };
 use parking_lot::Mutex;
 
-use crate::{
-    exports, invoke,
-    ke::dispatcher,
-    kernel::kernel,
-    ob::Body,
-    verifier::Rule,
-};
+use crate::{exports, invoke, ke::dispatcher, kernel::kernel, ob::Body, verifier::Rule};
 
 /// Registered modules and their bindings.
 #[derive(Default)]
@@ -89,12 +83,7 @@ fn new_module(
     context: usize,
 ) -> Option<Arc<Module>> {
     let event = Body::new(64);
-    dispatcher::initialize(
-        event.address(),
-        dispatcher::kind::NOTIFICATION_EVENT,
-        24,
-        0,
-    );
+    dispatcher::initialize(event.address(), dispatcher::kind::NOTIFICATION_EVENT, 24, 0);
     Some(Arc::new(Module {
         side,
         attach: routines[0],
@@ -162,12 +151,19 @@ fn attach(client: &Arc<Module>, provider: &Arc<Module>) {
 }
 
 fn remove(binding: &Arc<Binding>) {
-    kernel().nmr.bindings.lock().retain(|b| !Arc::ptr_eq(b, binding));
+    kernel()
+        .nmr
+        .bindings
+        .lock()
+        .retain(|b| !Arc::ptr_eq(b, binding));
 }
 
 fn find(handle: usize, doing: &str) -> Arc<Binding> {
     let bindings = kernel().nmr.bindings.lock();
-    let found = bindings.iter().find(|b| b.handle.address() == handle).cloned();
+    let found = bindings
+        .iter()
+        .find(|b| b.handle.address() == handle)
+        .cloned();
     drop(bindings);
     found.unwrap_or_else(|| {
         crate::bugcheck!(Rule::NmrMisused, handle; "{doing} with {handle:#x}, which is no binding")
@@ -178,7 +174,10 @@ fn find(handle: usize, doing: &str) -> Arc<Binding> {
 fn deregister(handle: usize, side: Side) -> NTSTATUS {
     let found = {
         let modules = kernel().nmr.modules.lock();
-        modules.iter().find(|m| m.handle() == handle && m.side == side).cloned()
+        modules
+            .iter()
+            .find(|m| m.handle() == handle && m.side == side)
+            .cloned()
     };
     let Some(module) = found else {
         crate::bugcheck!(Rule::NmrMisused, handle;
@@ -187,7 +186,11 @@ fn deregister(handle: usize, side: Side) -> NTSTATUS {
     if module.leaving.swap(true, Ordering::AcqRel) {
         return STATUS_INVALID_PARAMETER;
     }
-    let bindings: Vec<_> = kernel().nmr.bindings.lock().iter()
+    let bindings: Vec<_> = kernel()
+        .nmr
+        .bindings
+        .lock()
+        .iter()
         .filter(|b| Arc::ptr_eq(&b.client, &module) || Arc::ptr_eq(&b.provider, &module))
         .cloned()
         .collect();
@@ -201,8 +204,16 @@ fn deregister(handle: usize, side: Side) -> NTSTATUS {
 
 fn detach(binding: &Arc<Binding>, side: Side) {
     let (module, state, context) = match side {
-        Side::Client => (&binding.client, &binding.client_state, &binding.client_context),
-        Side::Provider => (&binding.provider, &binding.provider_state, &binding.provider_context),
+        Side::Client => (
+            &binding.client,
+            &binding.client_state,
+            &binding.client_context,
+        ),
+        Side::Provider => (
+            &binding.provider,
+            &binding.provider_state,
+            &binding.provider_context,
+        ),
     };
     if state
         .compare_exchange(ATTACHED, DETACHING, Ordering::AcqRel, Ordering::Acquire)
@@ -230,7 +241,12 @@ fn detached(binding: &Arc<Binding>, side: Side) {
     }
     let both = binding.client_state.load(Ordering::Acquire) == DETACHED
         && binding.provider_state.load(Ordering::Acquire) == DETACHED;
-    let listed = kernel().nmr.bindings.lock().iter().any(|b| Arc::ptr_eq(b, binding));
+    let listed = kernel()
+        .nmr
+        .bindings
+        .lock()
+        .iter()
+        .any(|b| Arc::ptr_eq(b, binding));
     if !both || !listed {
         return;
     }
@@ -249,7 +265,11 @@ fn detached(binding: &Arc<Binding>, side: Side) {
 }
 
 fn finish_if_free(module: &Arc<Module>) {
-    let bound = kernel().nmr.bindings.lock().iter()
+    let bound = kernel()
+        .nmr
+        .bindings
+        .lock()
+        .iter()
         .any(|b| Arc::ptr_eq(&b.client, module) || Arc::ptr_eq(&b.provider, module));
     if module.leaving.load(Ordering::Acquire) && !bound {
         dispatcher::update(module.handle(), |_| 1);
@@ -259,13 +279,20 @@ fn finish_if_free(module: &Arc<Module>) {
 fn wait(handle: usize, side: Side) -> NTSTATUS {
     let found = {
         let modules = kernel().nmr.modules.lock();
-        modules.iter().find(|m| m.handle() == handle && m.side == side).cloned()
+        modules
+            .iter()
+            .find(|m| m.handle() == handle && m.side == side)
+            .cloned()
     };
     let Some(module) = found else {
         return STATUS_INVALID_PARAMETER;
     };
     dispatcher::wait(&[module.handle()], false, None);
-    kernel().nmr.modules.lock().retain(|m| !Arc::ptr_eq(m, &module));
+    kernel()
+        .nmr
+        .modules
+        .lock()
+        .retain(|m| !Arc::ptr_eq(m, &module));
     STATUS_SUCCESS
 }
 

@@ -165,9 +165,19 @@ impl ThunkPage {
         })
     }
 
+    /// Writes a thunk that calls `target` with `argument` as its first argument.
+    pub(crate) fn add_with_argument(&mut self, target: *const (), argument: u64) -> *const () {
+        let mut code = Vec::with_capacity(Self::THUNK);
+        code.extend([0x48, 0xb9]);
+        code.extend(argument.to_le_bytes());
+        code.extend([0x48, 0xb8]);
+        code.extend((target as u64).to_le_bytes());
+        code.extend([0xff, 0xe0]);
+        self.push(&code)
+    }
+
     /// Writes a thunk for `target` and returns its address.
     pub(crate) fn add(&mut self, kind: Kind, target: *const ()) -> *const () {
-        assert!(self.used + Self::THUNK <= self.size, "thunk page is full");
         let stub = match kind {
             Kind::Plain => nt_sim_thunk_plain as *const (),
             Kind::Raising => nt_sim_thunk_raising as *const (),
@@ -178,6 +188,11 @@ impl ThunkPage {
         code.extend([0x49, 0xba]);
         code.extend((stub as u64).to_le_bytes());
         code.extend([0x41, 0xff, 0xe2]);
+        self.push(&code)
+    }
+
+    fn push(&mut self, code: &[u8]) -> *const () {
+        assert!(self.used + Self::THUNK <= self.size, "thunk page is full");
         // SAFETY: `used` is inside the mapping (checked above).
         let at = unsafe { self.base.add(self.used) };
         // SAFETY: the mapping is writable until `seal` and has room (checked above).

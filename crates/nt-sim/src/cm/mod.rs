@@ -62,8 +62,10 @@ const FRESH: &[&str] = &[
 ];
 
 fn fold(path: &str) -> String {
-    path.to_lowercase()
-        .replace("\\registry\\machine\\system\\controlset001", "\\registry\\machine\\system\\currentcontrolset")
+    path.to_lowercase().replace(
+        "\\registry\\machine\\system\\controlset001",
+        "\\registry\\machine\\system\\currentcontrolset",
+    )
 }
 
 impl Registry {

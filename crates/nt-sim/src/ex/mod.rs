@@ -17,6 +17,11 @@ pub(crate) struct State {
     pub(crate) timers: timer::Timers,
 }
 
+pub(crate) use self::{
+    callback::alive as callbacks_alive, rundown::alive as rundown_alive,
+    timer::alive as timers_alive,
+};
+
 /// What the executive exports.
 pub(crate) fn exports() -> Vec<&'static [Export]> {
     vec![

@@ -39,7 +39,11 @@ fn set_word(lock: usize, value: usize) {
 
 fn try_take(lock: usize, exclusive: bool) -> bool {
     let value = word(lock);
-    let free = if exclusive { value == 0 } else { value & EXCLUSIVE == 0 };
+    let free = if exclusive {
+        value == 0
+    } else {
+        value & EXCLUSIVE == 0
+    };
     if free {
         set_word(lock, if exclusive { EXCLUSIVE } else { value + SHARED });
     }
@@ -50,7 +54,13 @@ fn acquire(lock: usize, exclusive: bool, function: &str) {
     let thread = sched::current();
     if strict() {
         check_region(thread, lock, function);
-        let owned = kernel().ex.push_locks.owners.lock().get(&lock).is_some_and(|o| o.contains(&thread.id));
+        let owned = kernel()
+            .ex
+            .push_locks
+            .owners
+            .lock()
+            .get(&lock)
+            .is_some_and(|o| o.contains(&thread.id));
         if owned {
             crate::bugcheck!(Rule::PushLockMisused, lock;
                 "{function} for the push lock at {lock:#x}, which this thread owns");
@@ -72,8 +82,17 @@ fn acquire(lock: usize, exclusive: bool, function: &str) {
         sched::block();
     }
     if strict() {
-        waiters.owners.lock().entry(lock).or_default().push(thread.id);
-        kernel().verifier.objects.lock().insert(lock, "held push lock", 8);
+        waiters
+            .owners
+            .lock()
+            .entry(lock)
+            .or_default()
+            .push(thread.id);
+        kernel()
+            .verifier
+            .objects
+            .lock()
+            .insert(lock, "held push lock", 8);
     }
 }
 
@@ -86,7 +105,11 @@ fn check_region(thread: &Thread, lock: usize, function: &str) {
 
 fn release(lock: usize, exclusive: bool, function: &str) {
     let value = word(lock);
-    let held = if exclusive { value & EXCLUSIVE != 0 } else { value >= SHARED };
+    let held = if exclusive {
+        value & EXCLUSIVE != 0
+    } else {
+        value >= SHARED
+    };
     if strict() {
         let thread = sched::current();
         let mut owners = kernel().ex.push_locks.owners.lock();
@@ -110,7 +133,14 @@ fn release(lock: usize, exclusive: bool, function: &str) {
     let waiters = &kernel().ex.push_locks;
     let mut waiting = waiters.waiting.lock();
     let value = word(lock);
-    set_word(lock, if exclusive { value & !EXCLUSIVE } else { value - SHARED });
+    set_word(
+        lock,
+        if exclusive {
+            value & !EXCLUSIVE
+        } else {
+            value - SHARED
+        },
+    );
     if let Some(queue) = waiting.remove(&lock) {
         drop(waiting);
         for thread in queue {

@@ -12,13 +12,7 @@ use nt::sys::EXT_DELETE_PARAMETERS;
 use parking_lot::Mutex;
 
 use crate::{
-    clock::Key,
-    exports, invoke,
-    ke::dpc,
-    kernel::kernel,
-    ob::Body,
-    sched,
-    verifier::Rule,
+    clock::Key, exports, invoke, ke::dpc, kernel::kernel, ob::Body, sched, verifier::Rule,
 };
 
 /// Allocated timers.
@@ -44,15 +38,17 @@ pub(crate) fn alive() -> usize {
 
 fn expect(timer: usize, doing: &str) -> Arc<Timer> {
     let found = kernel().ex.timers.timers.lock().get(&timer).cloned();
-    found.unwrap_or_else(|| {
-        crate::bugcheck!(Rule::BadObject, timer; "{doing} with {timer:#x}, which is no timer")
-    })
+    found.unwrap_or_else(
+        || crate::bugcheck!(Rule::BadObject, timer; "{doing} with {timer:#x}, which is no timer"),
+    )
 }
 
 fn arm(timer: &Arc<Timer>, due: i64, period: i64) {
     let shared = Arc::clone(timer);
     let mut set = timer.set.lock();
-    let key = kernel().clock.at(due, Box::new(move || expire(&shared, due, period)));
+    let key = kernel()
+        .clock
+        .at(due, Box::new(move || expire(&shared, due, period)));
     *set = Some((key, period));
 }
 

@@ -2,6 +2,8 @@
 
 use nt::sys::{NTSTATUS, STATUS_ACCESS_VIOLATION};
 
+use crate::{mem::user::Access, ps};
+
 /// Copies the caller's buffer in.
 pub(crate) fn capture(address: usize, length: usize, user: bool) -> Result<Vec<u8>, NTSTATUS> {
     if length == 0 {
@@ -24,10 +26,18 @@ pub(crate) fn write(address: usize, bytes: &[u8], user: bool) -> Result<(), NTST
 }
 
 fn resolve(address: usize, length: usize, user: bool, writing: bool) -> Result<usize, NTSTATUS> {
-    let _ = (length, writing);
-    if address == 0 {
-        return Err(STATUS_ACCESS_VIOLATION);
+    if !user {
+        return if address == 0 {
+            Err(STATUS_ACCESS_VIOLATION)
+        } else {
+            Ok(address)
+        };
     }
-    let _ = user;
-    Ok(address)
+    let access = if writing { Access::Write } else { Access::Read };
+    let process = ps::current_process();
+    let space = process.space.as_ref().ok_or(STATUS_ACCESS_VIOLATION)?;
+    space
+        .check(address, length, access)
+        .map_err(|_| STATUS_ACCESS_VIOLATION)?;
+    space.host(address, length).ok_or(STATUS_ACCESS_VIOLATION)
 }

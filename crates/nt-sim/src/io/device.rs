@@ -59,13 +59,20 @@ fn create(
 ) -> Result<*mut DEVICE_OBJECT, NTSTATUS> {
     let kernel = kernel();
     let drivers = kernel.io.drivers.lock().clone();
-    let Some(owner) = drivers.into_iter().find(|d| d.object.address == driver as usize) else {
+    let Some(owner) = drivers
+        .into_iter()
+        .find(|d| d.object.address == driver as usize)
+    else {
         crate::bugcheck!(Rule::BadObject, driver; "IoCreateDevice with {driver:p}, which is no driver object");
     };
     let header = size_of::<DEVICE_OBJECT>().next_multiple_of(16);
     let body = Body::new(header + extension_size as usize);
     let device = body.address() as *mut DEVICE_OBJECT;
-    let extension = if extension_size == 0 { 0 } else { body.address() + header };
+    let extension = if extension_size == 0 {
+        0
+    } else {
+        body.address() + header
+    };
     let mut flags = DO_DEVICE_INITIALIZING;
     if name.is_some() {
         flags |= DO_DEVICE_HAS_NAME;

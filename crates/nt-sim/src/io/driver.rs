@@ -97,10 +97,12 @@ impl Driver {
 
     /// Calls `DriverEntry`.
     pub(crate) fn start(&self, entry: *const ()) -> NTSTATUS {
-        let mut path: Vec<u16> =
-            format!("\\Registry\\Machine\\System\\CurrentControlSet\\Services\\{}", self.name)
-                .encode_utf16()
-                .collect();
+        let mut path: Vec<u16> = format!(
+            "\\Registry\\Machine\\System\\CurrentControlSet\\Services\\{}",
+            self.name
+        )
+        .encode_utf16()
+        .collect();
         let string = counted(&mut path);
         let status = invoke!(entry, self.body(), &raw const string) as NTSTATUS;
         check_return("DriverEntry");
@@ -146,7 +148,9 @@ pub(crate) fn check_return(what: &str) {
         crate::bugcheck!(Rule::IrqlNotRestored, thread.irql(), 0;
             "{what} returned at {}", irql::name(thread.irql()));
     }
-    kernel().verifier.check_no_spin_lock_held(thread, &format!("{what} returned"));
+    kernel()
+        .verifier
+        .check_no_spin_lock_held(thread, &format!("{what} returned"));
     if thread.apc_disable.get() != 0 || thread.guarded.get() != 0 {
         crate::bugcheck!(Rule::CriticalRegionUnbalanced, thread.apc_disable.get();
             "{what} returned inside a critical or guarded region");

@@ -1,8 +1,11 @@
 //! Requests as drivers see them.
 
-use nt::sys::{DEVICE_OBJECT, FILE_OBJECT, IRP, IO_STACK_LOCATION, STATUS_SUCCESS, UNICODE_STRING};
+use nt::sys::{DEVICE_OBJECT, FILE_OBJECT, IO_STACK_LOCATION, IRP, STATUS_SUCCESS, UNICODE_STRING};
 
-use super::{device, irp::{self, Irp}};
+use super::{
+    device,
+    irp::{self, Irp},
+};
 use crate::{exports, kernel::kernel, ob::unicode_string, ps};
 
 exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;

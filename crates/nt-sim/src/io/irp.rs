@@ -39,6 +39,9 @@ pub(crate) struct Irp {
 
 const IRP_TYPE: i16 = 6;
 
+/// Completed packets that are remembered in strict mode.
+const RECENT: usize = 1024;
+
 impl Irp {
     /// Makes a packet with room for `stack` drivers.
     pub(crate) fn create(stack: u8, what: String, finish: Option<Finish>) -> Arc<Irp> {
@@ -94,7 +97,17 @@ impl Irp {
     }
 
     fn forget(&self) {
-        kernel().io.irps.lock().remove(&(self.pointer() as usize));
+        let io = &kernel().io;
+        let Some(irp) = io.irps.lock().remove(&(self.pointer() as usize)) else {
+            return;
+        };
+        if strict() {
+            let mut recent = io.recent.lock();
+            if recent.len() == RECENT {
+                recent.pop_front();
+            }
+            recent.push_back(irp);
+        }
     }
 }
 
@@ -102,6 +115,17 @@ impl Irp {
 pub(crate) fn expect(irp: *mut IRP, doing: &str) -> Arc<Irp> {
     let found = kernel().io.irps.lock().get(&(irp as usize)).cloned();
     found.unwrap_or_else(|| {
+        let recent = kernel().io.recent.lock();
+        let gone = recent.iter().rev().find(|i| i.pointer() == irp).cloned();
+        drop(recent);
+        if let Some(gone) = gone {
+            let rule = if doing == "IoCompleteRequest" {
+                Rule::IrpCompletedTwice
+            } else {
+                Rule::IrpInvalid
+            };
+            crate::bugcheck!(rule, irp; "{doing} for {}, which was completed already", gone.what);
+        }
         crate::bugcheck!(Rule::IrpInvalid, irp;
             "{doing} with {irp:p}, which is no packet (or one that was completed and freed)")
     })
@@ -163,7 +187,7 @@ fn check_dispatch(state: &Irp, status: NTSTATUS, before: u8, regions: i32) {
             // SAFETY: not completed, so the packet is alive; `state` keeps its memory in any case.
             let slot = unsafe { (*state.pointer()).Tail.Overlay.CurrentStackLocation };
             // SAFETY: as above.
-            unsafe { (*slot).Control & SL_PENDING_RETURNED as u8 != 0 }
+            unsafe { (*slot).Control & SL_PENDING_RETURNED != 0 }
         });
     if status == STATUS_PENDING && !marked {
         crate::bugcheck!(Rule::IrpPendingNotMarked, state.pointer();
@@ -194,9 +218,6 @@ pub(crate) fn complete_with(irp: *mut IRP, status: NTSTATUS, information: usize)
 /// Completes a packet: calls the completion routines of the drivers above, then whoever asked.
 pub(crate) fn complete(irp: *mut IRP) {
     let state = expect(irp, "IoCompleteRequest");
-    if state.completed() {
-        crate::bugcheck!(Rule::IrpCompletedTwice, irp; "{} was completed twice", state.what);
-    }
     // SAFETY: the packet is alive: it is listed and `state` keeps its memory.
     let status = unsafe { (*irp).IoStatus.Status };
     if status == STATUS_PENDING {
@@ -219,7 +240,7 @@ pub(crate) fn complete(irp: *mut IRP) {
         let slot = unsafe { (*irp).Tail.Overlay.CurrentStackLocation };
         // SAFETY: as above.
         let location = unsafe { slot.read() };
-        let control = u32::from(location.Control);
+        let control = location.Control;
         // SAFETY: as above.
         unsafe { (*irp).PendingReturned = u8::from(control & SL_PENDING_RETURNED != 0) };
         if control & SL_PENDING_RETURNED != 0 && current == count {

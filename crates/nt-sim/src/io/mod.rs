@@ -20,6 +20,8 @@ use crate::export::Export;
 /// State of the I/O manager.
 pub(crate) struct Io {
     pub(crate) irps: Mutex<BTreeMap<usize, Arc<irp::Irp>>>,
+    /// Completed packets, kept for a while so that late uses of them are recognised.
+    pub(crate) recent: Mutex<std::collections::VecDeque<Arc<irp::Irp>>>,
     pub(crate) devices: Mutex<BTreeMap<usize, Arc<device::Device>>>,
     pub(crate) drivers: Mutex<Vec<Arc<driver::Driver>>>,
     pub(crate) work: work_item::WorkItems,
@@ -30,6 +32,7 @@ impl Io {
     pub(crate) fn new() -> Io {
         Io {
             irps: Mutex::new(BTreeMap::new()),
+            recent: Mutex::default(),
             devices: Mutex::new(BTreeMap::new()),
             drivers: Mutex::new(Vec::new()),
             work: work_item::WorkItems::default(),

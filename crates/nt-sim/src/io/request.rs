@@ -21,6 +21,7 @@ use crate::{
     invoke,
     ke::dispatcher,
     kernel::kernel,
+    mem,
     ob::{self, Body, Kind, Object, security::Descriptor},
     ps, sched,
 };
@@ -108,10 +109,12 @@ pub(crate) fn system_call<R>(user: bool, body: impl FnOnce() -> R) -> R {
     impl Drop for Restore {
         fn drop(&mut self) {
             sched::current().previous_mode_user.set(self.0);
+            mem::user::begin_system_call();
         }
     }
     let thread = sched::current();
     let _restore = Restore(thread.previous_mode_user.replace(user));
+    mem::user::begin_system_call();
     sched::yield_point();
     body()
 }
@@ -126,11 +129,7 @@ pub(crate) fn open(request: &Open<'_>) -> Result<usize, NTSTATUS> {
     let granted = check_access(&resolved.object, request)?;
     let device = named.top();
     const SYNCHRONOUS: u32 = 0x10 | 0x20;
-    let file = file::create(
-        &device,
-        &resolved.rest,
-        request.options & SYNCHRONOUS != 0,
-    );
+    let file = file::create(&device, &resolved.rest, request.options & SYNCHRONOUS != 0);
     let result = send_create(&file, &device, request, granted);
     if result.status < 0 || result.status == STATUS_PENDING {
         kernel().ob.dereference(&file);
@@ -164,12 +163,18 @@ fn send_create(
     let irp = Irp::create(
         stack_size(device),
         format!("IRP_MJ_CREATE of {}", request.path),
-        Some(Box::new(move |status, information| finish.set(status, information))),
+        Some(Box::new(move |status, information| {
+            finish.set(status, information)
+        })),
     );
     let ea = Body::new(request.ea.len().max(1));
     // SAFETY: the body has room for the attributes.
     unsafe {
-        std::ptr::copy_nonoverlapping(request.ea.as_ptr(), ea.address() as *mut u8, request.ea.len());
+        std::ptr::copy_nonoverlapping(
+            request.ea.as_ptr(),
+            ea.address() as *mut u8,
+            request.ea.len(),
+        );
     }
     let mut security = IO_SECURITY_CONTEXT {
         SecurityQos: std::ptr::null_mut(),
@@ -226,7 +231,9 @@ pub(crate) fn simple(file: &Arc<Object>, device: &Arc<Device>, major: u8, what: 
     let irp = Irp::create(
         stack_size(device),
         what.to_owned(),
-        Some(Box::new(move |status, information| finish.set(status, information))),
+        Some(Box::new(move |status, information| {
+            finish.set(status, information)
+        })),
     );
     prepare(&irp, file, major);
     irp::call_driver(device.body() as usize, irp.pointer());
@@ -353,9 +360,8 @@ fn send_control(
             {
                 let length = information.min(output.1);
                 // SAFETY: the buffer is at least as large as the output.
-                let bytes = unsafe {
-                    std::slice::from_raw_parts(buffer.address() as *const u8, length)
-                };
+                let bytes =
+                    unsafe { std::slice::from_raw_parts(buffer.address() as *const u8, length) };
                 let copied = ps::attached(&process, || copy::write(output.0, bytes, user));
                 if let Err(fault) = copied {
                     status = fault;

@@ -8,13 +8,10 @@ use crate::{
     io::Io,
     ke,
     kernel::{ClockMode, Config, Kernel, Mode},
-<<<<<<< HEAD
     mem::{Memory, MemoryConfig},
-=======
     nmr::Nmr,
     ob::Ob,
     ps::Ps,
->>>>>>> 5a54175 (wip)
     sched::Sched,
     trace,
     verifier::Verifier,

@@ -1,6 +1,11 @@
 //! The public face: a laboratory in which drivers run.
 
 mod builder;
+mod driver;
+mod process;
+mod status;
+#[cfg(test)]
+mod tests;
 
 use std::{
     cell::RefCell,
@@ -11,7 +16,12 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 
-pub use self::builder::LabBuilder;
+pub use self::{
+    builder::LabBuilder,
+    driver::{Driver, Leak, UnloadReport},
+    process::{Handle, Output, Pending, Process, UserMemory},
+    status::NtStatus,
+};
 use crate::{
     clock::Clock,
     export::Exit,
@@ -30,6 +40,22 @@ pub enum LabError {
     /// The host refuses the memory of the simulated machine.
     #[error("no memory for the simulated machine: {0}")]
     NoMemory(std::io::Error),
+    /// A system call failed.
+    #[error("{what}: {status}")]
+    Status {
+        /// What was asked for.
+        what: String,
+        /// What the kernel or the driver answered.
+        status: NtStatus,
+    },
+    /// A driver file could not be loaded.
+    #[error("{file}: {cause}")]
+    Image {
+        /// The file.
+        file: String,
+        /// Why.
+        cause: crate::pe::PeError,
+    },
     /// The lab was asked for something it cannot do.
     #[error("{0}")]
     Invalid(String),
@@ -80,7 +106,15 @@ impl Lab {
             _alone: alone,
         };
         lab.attach();
-        crate::ke::start();
+        let started = lab.enter(|| {
+            let kernel = kernel::kernel();
+            kernel.ob.make_roots();
+            crate::ob::fill_types();
+            kernel.registry.make_fresh();
+            crate::ke::start();
+            crate::io::work_item::start();
+        });
+        debug_assert!(started.is_ok(), "a fresh kernel starts");
         lab
     }
 
@@ -131,10 +165,24 @@ impl Lab {
     }
 }
 
+impl LabError {
+    /// The status of a failed system call.
+    pub fn status(&self) -> Option<NtStatus> {
+        match self {
+            LabError::Status { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}
+
 impl Drop for Lab {
     fn drop(&mut self) {
         let kernel = kernel();
-        let stop = catch_unwind(AssertUnwindSafe(crate::ke::stop));
+        let stop = catch_unwind(AssertUnwindSafe(|| {
+            kernel.registry.forget_watchers();
+            crate::io::work_item::stop();
+            crate::ke::stop();
+        }));
         ATTACHED.with_borrow_mut(|attached| drop(attached.take()));
         kernel.clock.stop();
         if let Some(thread) = self.clock_thread.take() {

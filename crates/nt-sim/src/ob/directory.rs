@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nt::sys::{
     NTSTATUS, OBJECT_ATTRIBUTES, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
-    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND, STATUS_OBJECT_PATH_SYNTAX_BAD,
+    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND,
 };
 
 use super::{Kind, Ob, Object};
@@ -72,7 +72,11 @@ pub(crate) fn parse_object_attributes(
         if name.starts_with('\\') {
             return Err(STATUS_OBJECT_PATH_SYNTAX_BAD);
         }
-        Some(if name.is_empty() { root } else { format!("{root}\\{name}") })
+        Some(if name.is_empty() {
+            root
+        } else {
+            format!("{root}\\{name}")
+        })
     };
     Ok(Attributes {
         path,
@@ -183,6 +187,8 @@ impl Ob {
         }
     }
 }
+
+const STATUS_OBJECT_PATH_SYNTAX_BAD: NTSTATUS = 0xC000_003B_u32 as i32;
 
 enum Step {
     Found(Resolved),

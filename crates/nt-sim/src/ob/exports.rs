@@ -8,13 +8,7 @@ use nt::sys::{
 };
 
 use super::{Body, KERNEL_HANDLE, Kind, security::Descriptor};
-use crate::{
-    export::Export,
-    exports,
-    kernel::kernel,
-    ps,
-    verifier::Rule,
-};
+use crate::{export::Export, exports, kernel::kernel, ps, verifier::Rule};
 
 /// Puts a handle to `object` (taking over one reference) where the attributes ask for.
 pub(crate) fn new_handle(object: Arc<super::Object>, access: u32, attributes: u32) -> usize {

@@ -180,7 +180,11 @@ impl Ob {
     /// Objects of a kind that are alive.
     pub(crate) fn all(&self, kind: Kind) -> Vec<Arc<Object>> {
         let objects = self.by_address.lock();
-        objects.values().filter(|o| o.kind == kind).cloned().collect()
+        objects
+            .values()
+            .filter(|o| o.kind == kind)
+            .cloned()
+            .collect()
     }
 }
 

@@ -3,7 +3,10 @@
 mod exports;
 mod process;
 
-use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use parking_lot::Mutex;
 
@@ -11,6 +14,7 @@ pub(crate) use self::process::{Process, ProcessKind};
 use crate::{
     export::Export,
     kernel::kernel,
+    mem::user,
     ob::{Kind, Object},
     sched,
 };
@@ -28,7 +32,7 @@ pub(crate) struct Ps {
 impl Ps {
     pub(crate) fn new() -> Ps {
         Ps {
-            system: Arc::new(Process::new(4, "System", ProcessKind::System)),
+            system: Arc::new(Process::new(4, "System", ProcessKind::System, None)),
             processes: Mutex::new(Vec::new()),
             attached: Mutex::new(std::collections::BTreeMap::new()),
             thread_objects: Mutex::new(std::collections::BTreeMap::new()),
@@ -36,12 +40,18 @@ impl Ps {
         }
     }
 
-    /// Makes a user process.
-    pub(crate) fn create(&self, name: &str, kind: ProcessKind) -> Arc<Process> {
+    /// Makes a user process with an address space of its own.
+    pub(crate) fn create(&self, name: &str, kind: ProcessKind) -> std::io::Result<Arc<Process>> {
         let id = self.next_id.fetch_add(4, Ordering::Relaxed);
-        let process = Arc::new(Process::new(id, name, kind));
+        let space = kernel().mem.create_space()?;
+        let process = Arc::new(Process::new(id, name, kind, Some(space)));
         self.processes.lock().push(Arc::clone(&process));
-        process
+        Ok(process)
+    }
+
+    /// Forgets a process that has ended.
+    pub(crate) fn remove(&self, process: &Arc<Process>) {
+        self.processes.lock().retain(|p| !Arc::ptr_eq(p, process));
     }
 }
 
@@ -75,17 +85,25 @@ fn attach(process: &Arc<Process>) {
     let id = sched::current().id;
     let mut attached = kernel().ps.attached.lock();
     attached.entry(id).or_default().push(Arc::clone(process));
+    drop(attached);
+    user::switch_to(process.space.as_ref().map(|space| space.id()));
 }
 
 fn detach() {
     let id = sched::current().id;
     let mut attached = kernel().ps.attached.lock();
+    let mut space = None;
     if let Some(stack) = attached.get_mut(&id) {
         stack.pop();
+        space = stack
+            .last()
+            .and_then(|p| p.space.as_ref().map(|space| space.id()));
         if stack.is_empty() {
             attached.remove(&id);
         }
     }
+    drop(attached);
+    user::switch_to(space);
 }
 
 /// The object of the current thread.

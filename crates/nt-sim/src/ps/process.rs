@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::{
     kernel::kernel,
+    mem::user::AddressSpace,
     ob::{Body, HandleTable, Kind, Object, security::Token},
 };
 
@@ -27,6 +28,8 @@ pub(crate) struct Process {
     pub(crate) is_32_bit: std::sync::atomic::AtomicBool,
     pub(crate) token: Token,
     pub(crate) handles: HandleTable,
+    /// User memory; the system process has none.
+    pub(crate) space: Option<Arc<AddressSpace>>,
     object: OnceLock<Arc<Object>>,
 }
 
@@ -34,7 +37,12 @@ pub(crate) struct Process {
 const EPROCESS_SIZE: usize = 0xb80;
 
 impl Process {
-    pub(super) fn new(id: usize, name: &str, kind: ProcessKind) -> Process {
+    pub(super) fn new(
+        id: usize,
+        name: &str,
+        kind: ProcessKind,
+        space: Option<Arc<AddressSpace>>,
+    ) -> Process {
         Process {
             id,
             name: name.to_owned(),
@@ -46,6 +54,7 @@ impl Process {
                 ProcessKind::OrdinaryUser => Token::ordinary_user(),
             },
             handles: HandleTable::new(),
+            space,
             object: OnceLock::new(),
         }
     }
@@ -60,7 +69,9 @@ impl Process {
                 0x100,
                 0,
             );
-            kernel().ob.create(Kind::Process, Ok(body), Arc::new(self.id))
+            kernel()
+                .ob
+                .create(Kind::Process, Ok(body), Arc::new(self.id))
         }))
     }
 }

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use nt::sys::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS, UNICODE_STRING};
 use parking_lot::Mutex;
 
-use crate::{exports, invoke, kernel::kernel, ob::{Body, unicode_string}};
+use crate::{
+    exports, invoke,
+    kernel::kernel,
+    ob::{Body, unicode_string},
+};
 
 /// Counter sets and instances.
 #[derive(Default)]

@@ -62,6 +62,16 @@ impl Verifier {
         self.deepest_stack.load(Ordering::Relaxed)
     }
 
+    /// As [`Verifier::deepest_stack`], running threads included.
+    pub(crate) fn deepest_stack_now(&self) -> usize {
+        for thread in kernel().sched.threads.lock().iter() {
+            if let Some(stack) = thread.stack() {
+                self.note_stack_depth(stack.high_water());
+            }
+        }
+        self.deepest_stack()
+    }
+
     /// Bugchecks if `thread` holds a spin lock.
     pub(crate) fn check_no_spin_lock_held(&self, thread: &Thread, doing: &str) {
         let held = thread.held_locks.borrow().last().copied();
@@ -117,6 +127,6 @@ pub(crate) fn thread_died(thread: &Thread, payload: Box<dyn Any + Send>) {
 
 /// Whether the allocation that `function` is about to make must fail: fault injection.
 pub(crate) fn fault(function: &'static str) -> bool {
-    let _ = function;
-    false
+    let faults = &kernel().mem.faults;
+    faults.is_armed() && faults.should_fail(function, &crate::mem::caller::Caller::default())
 }

@@ -146,6 +146,8 @@ rules! {
         "A mapping that must not fail failed: ask for it without BugCheckOnFailure.";
     ProcessHasLockedPages = 0x0000_0076 "PROCESS_HAS_LOCKED_PAGES", "process-has-locked-pages",
         "All pages of a process must be unlocked when it ends.";
+    LeakAtUnload = 0x0000_00ce "DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS", "leak-at-unload",
+        "A driver gives everything back before it has unloaded.";
     // Exceptions.
     UnhandledException = 0x0000_001e "KMODE_EXCEPTION_NOT_HANDLED", "unhandled-exception",
         "Every exception that a driver causes must be handled by it.";

@@ -1,0 +1,362 @@
+//! Drivers: loading, starting, unloading, and what they left behind.
+
+use std::{collections::BTreeSet, fmt, path::Path, sync::Arc};
+
+use super::{Lab, LabError, NtStatus};
+use crate::{
+    arch::{ThunkKind, ThunkPage, register_image, unregister_image},
+    export, io,
+    kernel::{kernel, strict},
+    pe::{Binding, Image, Import, Loaded},
+    verifier::Rule,
+};
+
+/// A loaded driver.
+pub struct Driver<'lab> {
+    lab: &'lab Lab,
+    driver: Arc<io::driver::Driver>,
+    code: Option<Code>,
+}
+
+/// The mapped file of a driver.
+struct Code {
+    image: Loaded,
+    thunks: ThunkPage,
+    unknown: ThunkPage,
+}
+
+/// Something that a driver did not give back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leak {
+    /// What kind of thing it is.
+    pub kind: &'static str,
+    /// How many.
+    pub count: usize,
+    /// Which, in words.
+    pub details: String,
+}
+
+/// What was left when a driver had unloaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct UnloadReport {
+    /// What the driver did not give back; empty for a clean unload.
+    pub leaks: Vec<Leak>,
+    /// Most bytes of kernel stack that a thread used.
+    pub deepest_stack: usize,
+}
+
+impl UnloadReport {
+    /// Whether everything was given back.
+    pub fn is_clean(&self) -> bool {
+        self.leaks.is_empty()
+    }
+}
+
+impl fmt::Display for UnloadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_clean() {
+            return write!(
+                f,
+                "clean: no memory, NBL, MDL, handle, object or thread left; deepest kernel stack {} bytes",
+                self.deepest_stack
+            );
+        }
+        for leak in &self.leaks {
+            writeln!(f, "leaked {} {}: {}", leak.count, leak.kind, leak.details)?;
+        }
+        Ok(())
+    }
+}
+
+extern "win64" fn unknown_import(name: *const String) -> ! {
+    static INFO: export::Info = export::Info {
+        name: "an import that does not exist",
+        max_irql: export::MaxIrql::ANY,
+        raises: false,
+        data: false,
+    };
+    export::enter(&INFO, || {
+        // SAFETY: the thunk was made with a leaked string of its import's name.
+        let name = unsafe { &*name };
+        crate::bugcheck!(Rule::UnimplementedImport; "{name} is not implemented");
+    })
+}
+
+impl Lab {
+    /// Loads a driver file and calls its `DriverEntry`. The driver's service is named after the
+    /// file.
+    ///
+    /// # Errors
+    /// When the file is no driver that can run here, or `DriverEntry` fails.
+    pub fn load(&self, file: impl AsRef<Path>) -> Result<Driver<'_>, LabError> {
+        let file = file.as_ref();
+        let service = file
+            .file_stem()
+            .map_or_else(|| "driver".into(), |s| s.to_string_lossy().into_owned());
+        self.load_as(file, &service)
+    }
+
+    /// As [`Lab::load`], with the service name given.
+    ///
+    /// # Errors
+    /// As [`Lab::load`].
+    pub fn load_as(&self, file: &Path, service: &str) -> Result<Driver<'_>, LabError> {
+        let code = self.enter(|| map(file))?.map_err(|cause| LabError::Image {
+            file: file.display().to_string(),
+            cause,
+        })?;
+        let entry = code.image.entry() as *const ();
+        let range = (code.image.base(), code.image.size() as u32);
+        self.start_driver(service, entry, range, Some(code))
+    }
+
+    /// Starts a driver that is linked into this program.
+    ///
+    /// # Errors
+    /// When `DriverEntry` fails.
+    pub fn start_linked(
+        &self,
+        service: &str,
+        entry: extern "win64" fn(
+            *mut nt::sys::DRIVER_OBJECT,
+            *const nt::sys::UNICODE_STRING,
+        ) -> i32,
+    ) -> Result<Driver<'_>, LabError> {
+        self.start_driver(service, entry as *const (), (0, 0), None)
+    }
+
+    fn start_driver(
+        &self,
+        service: &str,
+        entry: *const (),
+        range: (usize, u32),
+        code: Option<Code>,
+    ) -> Result<Driver<'_>, LabError> {
+        let path = format!("\\Registry\\Machine\\System\\CurrentControlSet\\Services\\{service}");
+        let driver = self
+            .enter(|| {
+                kernel().registry.create(&path);
+                io::driver::Driver::create(service, range.0, range.1)
+            })?
+            .map_err(|status| LabError::Status {
+                what: format!("making the driver object of {service}"),
+                status: NtStatus(status),
+            })?;
+        let entry = entry as usize;
+        let status = self.enter(|| driver.start(entry as *const ()))?;
+        if status < 0 {
+            self.enter(|| {
+                driver.remove();
+                if let Some(code) = &code {
+                    unmap(code);
+                }
+            })?;
+            return Err(LabError::Status {
+                what: format!("DriverEntry of {service}"),
+                status: NtStatus(status),
+            });
+        }
+        Ok(Driver {
+            lab: self,
+            driver,
+            code,
+        })
+    }
+}
+
+fn map(file: &Path) -> Result<Code, crate::pe::PeError> {
+    // Room for every import; imports that are data take none of it.
+    const MOST_IMPORTS: usize = 2048;
+    let mut thunks = ThunkPage::new(MOST_IMPORTS).map_err(crate::pe::PeError::Map)?;
+    let mut unknown = ThunkPage::new(MOST_IMPORTS).map_err(crate::pe::PeError::Map)?;
+    let image = Image::load_file(file, &mut |import| bind(import, &mut thunks, &mut unknown))?;
+    thunks.seal().map_err(crate::pe::PeError::Map)?;
+    unknown.seal().map_err(crate::pe::PeError::Map)?;
+    register_image(image.base()..image.base() + image.size());
+    Ok(Code {
+        image,
+        thunks,
+        unknown,
+    })
+}
+
+fn bind(import: &Import, thunks: &mut ThunkPage, unknown: &mut ThunkPage) -> Binding {
+    match export::lookup(&import.module, &import.name) {
+        Some(found) if found.info.data => Binding::Bound(found.address as u64),
+        Some(found) if found.info.raises => {
+            Binding::Bound(thunks.add(ThunkKind::Raising, found.address) as u64)
+        }
+        Some(found) if strict() => {
+            Binding::Bound(thunks.add(ThunkKind::Plain, found.address) as u64)
+        }
+        Some(found) => Binding::Bound(found.address as u64),
+        None => {
+            let name = format!("{}!{}", import.module, import.name);
+            let name: &'static String = Box::leak(Box::new(name));
+            let inner = unknown
+                .add_with_argument(unknown_import as *const (), std::ptr::from_ref(name) as u64);
+            Binding::Unimplemented(thunks.add(ThunkKind::Plain, inner) as u64)
+        }
+    }
+}
+
+fn unmap(code: &Code) {
+    code.image.unload();
+    unregister_image(&(code.image.base()..code.image.base() + code.image.size()));
+}
+
+impl Driver<'_> {
+    /// Service name.
+    pub fn name(&self) -> &str {
+        &self.driver.name
+    }
+
+    /// Size of the file in bytes; `None` for a linked driver.
+    pub fn file_size(&self) -> Option<usize> {
+        self.code.as_ref().map(|c| c.image.file_size())
+    }
+
+    /// SHA-256 of the file; `None` for a linked driver.
+    pub fn sha256(&self) -> Option<[u8; 32]> {
+        self.code.as_ref().map(|c| *c.image.sha256())
+    }
+
+    /// What the file imports.
+    pub fn imports(&self) -> &[Import] {
+        self.code.as_ref().map_or(&[], |c| c.image.imports())
+    }
+
+    /// Imports that this kernel does not have. Calling one is a bugcheck.
+    pub fn unimplemented_imports(&self) -> &[Import] {
+        self.code
+            .as_ref()
+            .map_or(&[], |c| c.image.unimplemented_imports())
+    }
+
+    /// Calls the unload routine and looks for what the driver left.
+    ///
+    /// # Errors
+    /// When the driver cannot be unloaded, or breaks a rule while it is.
+    pub fn unload(self) -> Result<UnloadReport, LabError> {
+        let unloaded = self.lab.enter(|| self.driver.unload())?;
+        if !unloaded {
+            return Err(LabError::Invalid(format!(
+                "{} has no unload routine",
+                self.driver.name
+            )));
+        }
+        self.lab.enter(|| {
+            let report = UnloadReport {
+                leaks: leaks(&self.driver),
+                deepest_stack: kernel().verifier.deepest_stack_now(),
+            };
+            if strict() && !report.is_clean() {
+                crate::bugcheck!(Rule::LeakAtUnload, report.leaks.len();
+                    "{} left things behind\n{report}", self.driver.name);
+            }
+            self.driver.remove();
+            if let Some(code) = &self.code {
+                unmap(code);
+            }
+            report
+        })
+    }
+}
+
+/// What is left of a driver.
+fn leaks(driver: &Arc<io::driver::Driver>) -> Vec<Leak> {
+    let kernel = kernel();
+    let mut leaks = Vec::new();
+    let mut count = |kind: &'static str, count: usize, details: String| {
+        if count > 0 {
+            leaks.push(Leak {
+                kind,
+                count,
+                details,
+            });
+        }
+    };
+    let devices: Vec<_> = {
+        let devices = kernel.io.devices.lock();
+        let mine = devices.values().filter(|d| Arc::ptr_eq(&d.driver, driver));
+        mine.map(|d| {
+            d.object
+                .name
+                .lock()
+                .clone()
+                .unwrap_or_else(|| "without a name".into())
+        })
+        .collect()
+    };
+    count("devices", devices.len(), devices.join(", "));
+    let handles = kernel.ob.kernel_handles.describe();
+    count("system handles", handles.len(), handles.join(", "));
+    count("work items", io::work_item::alive(), String::new());
+    count("ETW providers", crate::trace::etw_alive(), String::new());
+    count("counter sets", crate::trace::pcw_alive(), String::new());
+    count("network modules", crate::nmr::alive(), String::new());
+    count("timers", crate::ex::timers_alive(), String::new());
+    count(
+        "callback registrations",
+        crate::ex::callbacks_alive(),
+        String::new(),
+    );
+    count(
+        "rundown references",
+        crate::ex::rundown_alive(),
+        String::new(),
+    );
+    let objects: Vec<_> = kernel
+        .verifier
+        .objects
+        .lock()
+        .iter()
+        .map(|(address, object)| format!("{} at {address:#x}", object.kind))
+        .collect();
+    count("objects in use", objects.len(), objects.join(", "));
+    let irps: Vec<_> = {
+        let irps = kernel.io.irps.lock();
+        irps.values().map(|i| i.what.clone()).collect()
+    };
+    count("requests", irps.len(), irps.join(", "));
+    let threads: Vec<_> = {
+        let threads = kernel.sched.threads.lock();
+        let mine = threads
+            .iter()
+            .filter(|t| t.name.starts_with("driver thread"));
+        mine.map(|t| t.name.clone()).collect()
+    };
+    count("threads", threads.len(), threads.join(", "));
+    let owners: BTreeSet<u16> = kernel
+        .mem
+        .pool
+        .counts()
+        .into_keys()
+        .map(|(_, o)| o)
+        .collect();
+    for leak in owners
+        .into_iter()
+        .filter(|&o| o != 0)
+        .flat_map(|o| kernel.mem.pool.leaks(o))
+    {
+        leaks.push(Leak {
+            kind: "pool blocks",
+            count: leak.blocks as usize,
+            details: format!("tag '{}', {} bytes", leak.tag, leak.bytes),
+        });
+    }
+    let mdls = kernel.mem.mdl_leaks(None);
+    if !mdls.is_empty() {
+        leaks.push(Leak {
+            kind: "MDL things",
+            count: mdls.len(),
+            details: mdls
+                .iter()
+                .map(|m| format!("{:#x} {}", m.address, m.what))
+                .collect::<Vec<_>>()
+                .join(", "),
+        });
+    }
+    leaks
+}

@@ -1,0 +1,489 @@
+//! User processes: what a program does to a driver.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Lab, LabError, NtStatus};
+use crate::{
+    io::request::{self, Control, Open},
+    kernel::kernel,
+    mem::{os::Protection, user::Backing},
+    ps::{self, ProcessKind},
+};
+
+const GENERIC_READ: u32 = 0x8000_0000;
+const GENERIC_WRITE: u32 = 0x4000_0000;
+const SYNCHRONIZE: u32 = 0x0010_0000;
+const FILE_OPEN: u32 = 1;
+const SHARE_READ_WRITE: u16 = 3;
+
+/// A user process. It ends, closing its handles, when this is dropped.
+pub struct Process<'lab> {
+    lab: &'lab Lab,
+    process: Arc<ps::Process>,
+    ended: bool,
+}
+
+/// Memory of a user process.
+///
+/// Drivers see it at [`UserMemory::address`]; the test reaches it through [`UserMemory::write`] and
+/// [`UserMemory::read`], as the program's own code would.
+#[derive(Clone, Copy, Debug)]
+pub struct UserMemory {
+    address: usize,
+    host: usize,
+    size: usize,
+}
+
+/// An open handle of a process. Dropping it closes it.
+pub struct Handle<'process> {
+    process: &'process Process<'process>,
+    value: usize,
+    open: bool,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Final status.
+    pub status: NtStatus,
+    /// `IoStatusBlock.Information`.
+    pub information: usize,
+    /// Bytes of the output buffer, as many as it has.
+    pub bytes: Vec<u8>,
+}
+
+/// A request that is under way.
+pub struct Pending<'lab> {
+    lab: &'lab Lab,
+    pending: Arc<request::Pending>,
+}
+
+/// An open that is being described.
+#[must_use]
+pub struct OpenOptions<'process> {
+    process: &'process Process<'process>,
+    path: String,
+    access: u32,
+    disposition: u32,
+    options: u32,
+    share: u16,
+    ea: Vec<u8>,
+}
+
+impl Lab {
+    /// Starts a process of an administrator.
+    ///
+    /// # Errors
+    /// When the kernel has stopped, or the host has no memory left.
+    pub fn administrator(&self, name: &str) -> Result<Process<'_>, LabError> {
+        self.process(name, ProcessKind::Administrator)
+    }
+
+    /// Starts a process of an ordinary user.
+    ///
+    /// # Errors
+    /// As [`Lab::administrator`].
+    pub fn user(&self, name: &str) -> Result<Process<'_>, LabError> {
+        self.process(name, ProcessKind::OrdinaryUser)
+    }
+
+    fn process(&self, name: &str, kind: ProcessKind) -> Result<Process<'_>, LabError> {
+        let process = self
+            .enter(|| kernel().ps.create(name, kind))?
+            .map_err(|e| LabError::Invalid(format!("no memory for a process: {e}")))?;
+        Ok(Process {
+            lab: self,
+            process,
+            ended: false,
+        })
+    }
+}
+
+impl<'lab> Process<'lab> {
+    /// Number of the process.
+    pub fn id(&self) -> usize {
+        self.process.id
+    }
+
+    /// Says that the process runs 32-bit code.
+    pub fn run_32_bit(&self) {
+        self.process
+            .is_32_bit
+            .store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Runs a system call of this process.
+    fn call<R>(&self, body: impl FnOnce() -> R) -> Result<R, LabError> {
+        self.lab
+            .enter(|| request::system_call(true, || ps::attached(&self.process, body)))
+    }
+
+    /// Starts describing an open of an NT path such as `\Device\xdp`.
+    pub fn open(&self, path: &str) -> OpenOptions<'_> {
+        OpenOptions {
+            process: self,
+            path: path.to_owned(),
+            access: GENERIC_READ | GENERIC_WRITE | SYNCHRONIZE,
+            disposition: FILE_OPEN,
+            options: 0,
+            share: SHARE_READ_WRITE,
+            ea: Vec::new(),
+        }
+    }
+
+    /// Allocates zeroed memory.
+    ///
+    /// # Errors
+    /// When the kernel has stopped, or the process has no addresses or the machine no pages left.
+    pub fn alloc(&self, size: usize) -> Result<UserMemory, LabError> {
+        let memory = &kernel().mem;
+        let space = self.space()?;
+        let address = self
+            .call(|| space.alloc(&memory.phys, None, size, Protection::ReadWrite))?
+            .map_err(|e| LabError::Invalid(format!("{size} bytes of user memory: {e:?}")))?;
+        let host = space
+            .host(address, size)
+            .ok_or_else(|| LabError::Invalid("user memory vanished".into()))?;
+        Ok(UserMemory {
+            address,
+            host,
+            size,
+        })
+    }
+
+    /// Memory that a driver mapped into the process, or that was allocated before.
+    ///
+    /// # Errors
+    /// When the range is not all there.
+    pub fn memory(&self, address: usize, size: usize) -> Result<UserMemory, LabError> {
+        let space = self.space()?;
+        let host = space.host(address, size).ok_or_else(|| {
+            LabError::Invalid(format!(
+                "{size} bytes at {address:#x} are not mapped in process {}",
+                self.process.id
+            ))
+        })?;
+        Ok(UserMemory {
+            address,
+            host,
+            size,
+        })
+    }
+
+    /// Frees memory from [`Process::alloc`], whatever drivers still do with it.
+    ///
+    /// # Errors
+    /// When there is none at that address, or a driver keeps the range secured.
+    pub fn free(&self, memory: UserMemory) -> Result<(), LabError> {
+        let state = &kernel().mem;
+        let space = self.space()?;
+        self.call(|| space.release(&state.phys, &state.pins, memory.address, Backing::Private))?
+            .map(|_| ())
+            .map_err(|e| LabError::Invalid(format!("freeing {:#x}: {e:?}", memory.address)))
+    }
+
+    fn space(&self) -> Result<Arc<crate::mem::user::AddressSpace>, LabError> {
+        self.process
+            .space
+            .clone()
+            .ok_or_else(|| LabError::Invalid("the system process has no user memory".into()))
+    }
+
+    /// Ends the process: cancels its requests and closes its handles.
+    ///
+    /// # Errors
+    /// When the kernel has stopped.
+    pub fn terminate(mut self) -> Result<(), LabError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), LabError> {
+        if std::mem::replace(&mut self.ended, true) {
+            return Ok(());
+        }
+        self.call(|| {
+            request::cancel_all_of(self.process.id);
+            for handle in self.process.handles.values() {
+                // Closing one handle may close no other, so each is still there.
+                let _ = self.process.handles.close(handle);
+            }
+        })?;
+        self.lab.enter(|| {
+            kernel().ps.remove(&self.process);
+            if let Some(space) = &self.process.space {
+                kernel().mem.end_process(space);
+            }
+        })
+    }
+}
+
+impl Drop for Process<'_> {
+    fn drop(&mut self) {
+        // A stopped kernel has been reported already.
+        let _ = self.end();
+    }
+}
+
+impl<'process> OpenOptions<'process> {
+    /// Access to ask for; the default is generic read and write, and synchronize.
+    pub fn access(mut self, access: u32) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// Create disposition; the default opens what exists.
+    pub fn disposition(mut self, disposition: u32) -> Self {
+        self.disposition = disposition;
+        self
+    }
+
+    /// Create options; the default is none, which makes the handle asynchronous.
+    pub fn options(mut self, options: u32) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Adds an extended attribute.
+    pub fn ea(self, name: &str, value: &[u8]) -> Self {
+        let mut ea = vec![0; 4];
+        ea.push(0);
+        ea.push(name.len() as u8);
+        ea.extend((value.len() as u16).to_le_bytes());
+        ea.extend(name.as_bytes());
+        ea.push(0);
+        ea.extend(value);
+        self.raw_ea(ea)
+    }
+
+    /// Gives the extended attributes as the bytes of a `FILE_FULL_EA_INFORMATION` list.
+    pub fn raw_ea(mut self, ea: Vec<u8>) -> Self {
+        self.ea = ea;
+        self
+    }
+
+    /// Opens.
+    ///
+    /// # Errors
+    /// With the status that the kernel or the driver answered.
+    pub fn open(self) -> Result<Handle<'process>, LabError> {
+        let result = self.process.call(|| {
+            request::open(&Open {
+                path: &self.path,
+                access: self.access,
+                disposition: self.disposition,
+                options: self.options,
+                share: self.share,
+                ea: self.ea,
+                user: true,
+                attributes: 0,
+            })
+        })?;
+        match result {
+            Ok(value) => Ok(Handle {
+                process: self.process,
+                value,
+                open: true,
+            }),
+            Err(status) => Err(LabError::Status {
+                what: format!("opening {}", self.path),
+                status: NtStatus(status),
+            }),
+        }
+    }
+}
+
+impl Handle<'_> {
+    /// The handle's value, as the program would pass it to a driver.
+    pub fn value(&self) -> usize {
+        self.value
+    }
+
+    /// Sends a device control and waits for its end. `input` is copied to user memory, and
+    /// `output_size` bytes of user memory take the output.
+    ///
+    /// # Errors
+    /// With the status, when it is an error.
+    pub fn control(&self, code: u32, input: &[u8], output_size: usize) -> Result<Output, LabError> {
+        let output = self.control_any(code, input, output_size)?;
+        if output.status.is_success() {
+            return Ok(output);
+        }
+        Err(LabError::Status {
+            what: format!("device control {code:#x}"),
+            status: output.status,
+        })
+    }
+
+    /// As [`Handle::control`], but an error status is an answer like any other.
+    ///
+    /// # Errors
+    /// When the kernel has stopped or has no memory.
+    pub fn control_any(
+        &self,
+        code: u32,
+        input: &[u8],
+        output_size: usize,
+    ) -> Result<Output, LabError> {
+        let process = self.process;
+        let from = process.alloc(input.len().max(1))?;
+        let to = process.alloc(output_size.max(1))?;
+        from.write(0, input);
+        let input_range = if input.is_empty() {
+            (0, 0)
+        } else {
+            (from.address, input.len())
+        };
+        let output_range = if output_size == 0 {
+            (0, 0)
+        } else {
+            (to.address, output_size)
+        };
+        let pending = self.control_raw(code, input_range, output_range)?;
+        let result = pending.wait(None)?;
+        let result = result.ok_or_else(|| LabError::Invalid("a request without result".into()))?;
+        let output = Output {
+            bytes: to.read(0, output_size),
+            ..result
+        };
+        process.free(from)?;
+        process.free(to)?;
+        Ok(output)
+    }
+
+    /// Sends a device control with any buffers (user address and size), and does not wait.
+    ///
+    /// # Errors
+    /// With the status, when the request could not be sent at all.
+    pub fn control_raw(
+        &self,
+        code: u32,
+        input: (usize, usize),
+        output: (usize, usize),
+    ) -> Result<Pending<'_>, LabError> {
+        let sent = self.process.call(|| {
+            request::control(
+                self.value,
+                &Control {
+                    code,
+                    input,
+                    output,
+                    user: true,
+                    internal: false,
+                },
+            )
+        })?;
+        match sent {
+            Ok(pending) => Ok(Pending {
+                lab: self.process.lab,
+                pending,
+            }),
+            Err(status) => Err(LabError::Status {
+                what: format!("device control {code:#x}"),
+                status: NtStatus(status),
+            }),
+        }
+    }
+
+    /// Closes the handle.
+    ///
+    /// # Errors
+    /// When the kernel has stopped, or the handle was closed otherwise.
+    pub fn close(mut self) -> Result<(), LabError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), LabError> {
+        if !std::mem::replace(&mut self.open, false) || self.process.ended {
+            return Ok(());
+        }
+        let closed = self
+            .process
+            .call(|| self.process.process.handles.close(self.value))?;
+        closed.map_err(|status| LabError::Status {
+            what: format!("closing handle {:#x}", self.value),
+            status: NtStatus(status),
+        })
+    }
+}
+
+impl Drop for Handle<'_> {
+    fn drop(&mut self) {
+        // A stopped kernel has been reported already.
+        let _ = self.end();
+    }
+}
+
+impl Pending<'_> {
+    /// The result, if the request has ended.
+    pub fn result(&self) -> Option<Output> {
+        self.pending.result().map(output)
+    }
+
+    /// Waits for the result; `None` when `timeout` passes first.
+    ///
+    /// # Errors
+    /// When the kernel stops.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<Option<Output>, LabError> {
+        let timeout = timeout.map(|t| -((t.as_nanos() / 100) as i64));
+        let result = self.lab.enter(|| self.pending.wait(timeout))?;
+        Ok(result.map(output))
+    }
+
+    /// Asks the driver to cancel the request; `false` when there was nothing to cancel.
+    ///
+    /// # Errors
+    /// When the kernel stops.
+    pub fn cancel(&self) -> Result<bool, LabError> {
+        self.lab.enter(|| self.pending.cancel())
+    }
+}
+
+fn output(result: request::IoResult) -> Output {
+    Output {
+        status: NtStatus(result.status),
+        information: result.information,
+        bytes: Vec::new(),
+    }
+}
+
+impl UserMemory {
+    /// The address that drivers see.
+    pub fn address(&self) -> usize {
+        self.address
+    }
+
+    /// Size in bytes.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Where the program's own code (which runs as host code) reaches the memory.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.host as *mut u8
+    }
+
+    /// Writes bytes.
+    ///
+    /// # Panics
+    /// When they do not fit.
+    pub fn write(&self, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= self.size, "write behind the memory");
+        let to = (self.host + offset) as *mut u8;
+        // SAFETY: inside the mapping (checked above), which lives until the memory is freed; the
+        // driver may write at the same time, which gives wrong bytes and nothing worse.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+    }
+
+    /// Reads bytes.
+    ///
+    /// # Panics
+    /// When the range lies behind the memory.
+    pub fn read(&self, offset: usize, size: usize) -> Vec<u8> {
+        assert!(offset + size <= self.size, "read behind the memory");
+        let from = (self.host + offset) as *const u8;
+        let mut bytes = vec![0; size];
+        // SAFETY: as in `write`.
+        unsafe { std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), size) };
+        bytes
+    }
+}

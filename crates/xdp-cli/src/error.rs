@@ -1,0 +1,111 @@
+//! Failures as people see them, and exit codes as scripts see them.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// How the command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked to.
+    Done,
+    /// It failed.
+    Failed,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::FAILURE,
+        }
+    }
+}
+
+/// Why the command could not do what it was asked to.
+#[derive(Debug)]
+pub struct Failure {
+    what: String,
+    cause: Option<String>,
+    hint: Option<String>,
+    broken_pipe: bool,
+}
+
+impl Failure {
+    /// A failure of which only the outcome is known.
+    #[must_use]
+    pub fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            cause: None,
+            hint: None,
+            broken_pipe: false,
+        }
+    }
+
+    /// Adds why it failed.
+    #[must_use]
+    pub fn because(mut self, cause: impl ToString) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// A file could not be read.
+    #[must_use]
+    pub fn reading(path: &Path, error: &io::Error) -> Self {
+        let failure = Self::new(format!("cannot read {}", path.display())).because(error);
+        match error.kind() {
+            io::ErrorKind::NotFound => {
+                failure.hint("check the path; it is relative to the current folder")
+            }
+            io::ErrorKind::PermissionDenied => failure.hint("check who may read the file"),
+            io::ErrorKind::InvalidData => failure.hint("the file must be UTF-8 text"),
+            io::ErrorKind::IsADirectory => failure.hint("name a file, not a folder"),
+            _ => failure,
+        }
+    }
+
+    /// Returns the exit code.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        Exit::Failed
+    }
+
+    /// Tells whether the failure is that nobody reads the output any more.
+    #[must_use]
+    pub const fn is_broken_pipe(&self) -> bool {
+        self.broken_pipe
+    }
+
+    /// Prints the failure to standard error: what, why, what to do.
+    pub fn print(&self) {
+        let (error, hint) = (crate::output::ERROR, crate::output::HINT);
+        let mut text = format!("{error}error:{error:#} {}", self.what);
+        if let Some(cause) = &self.cause {
+            // Writing to a string cannot fail.
+            let _ = write!(text, ": {cause}");
+        }
+        if let Some(advice) = &self.hint {
+            let _ = write!(text, "\n {hint}hint:{hint:#} {advice}");
+        }
+        anstream::eprintln!("{text}");
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
+        Self {
+            broken_pipe,
+            ..Self::new("cannot write the output").because(error)
+        }
+    }
+}

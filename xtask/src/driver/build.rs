@@ -1,6 +1,6 @@
 //! Compiles and links one image.
 
-use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,10 +26,11 @@ const NOT_INHERITED: [&str; 9] = [
 
 /// Builds the driver and returns the path of the image; the PDB and the link map lie beside it.
 pub(super) fn build(arch: Arch, toolchain: &Toolchain) -> Result<PathBuf> {
-    let out = target_dir()?.join("driver").join(arch.name());
-    let library = compile(arch, toolchain)?;
+    let folder = target_dir()?.join("driver");
+    let out = folder.join(arch.name());
+    compile(arch, toolchain, &folder)?;
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
-    link(arch, toolchain, &library, &out)?;
+    link(arch, toolchain, &folder)?;
     let image = out.join("xdp.sys");
     let mut bytes =
         std::fs::read(&image).with_context(|| format!("cannot read {}", image.display()))?;
@@ -43,8 +44,7 @@ pub(super) fn build(arch: Arch, toolchain: &Toolchain) -> Result<PathBuf> {
     Ok(image)
 }
 
-fn compile(arch: Arch, toolchain: &Toolchain) -> Result<PathBuf> {
-    let build_dir = target_dir()?.join("driver/build");
+fn compile(arch: Arch, toolchain: &Toolchain, folder: &Path) -> Result<()> {
     let mut cargo = Command::new(&toolchain.cargo);
     cargo.current_dir(root());
     for variable in NOT_INHERITED {
@@ -64,7 +64,7 @@ fn compile(arch: Arch, toolchain: &Toolchain) -> Result<PathBuf> {
             "driver",
         ])
         .args(["--target", arch.target(), "--target-dir"])
-        .arg(&build_dir)
+        .arg(folder.join("build"))
         .env("RUSTC", &toolchain.rustc)
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
@@ -76,18 +76,18 @@ fn compile(arch: Arch, toolchain: &Toolchain) -> Result<PathBuf> {
             .arg("-Zbuild-std=core,compiler_builtins");
     }
     run(&mut cargo, "compiling the driver")?;
-    let library = build_dir.join(arch.target()).join("driver/xdp_driver.lib");
+    let library = folder.join(library(arch));
     ensure!(library.exists(), "cargo left no {}", library.display());
-    Ok(library)
+    Ok(())
 }
 
 /// Flags that keep this machine's paths out of the image and of its symbols.
 fn rustc_flags(toolchain: &Toolchain) -> Vec<String> {
-    let mut remaps = vec![(root(), "xdp"), (toolchain.sysroot.clone(), "rust")];
+    let mut remaps = vec![(root(), "/xdp"), (toolchain.sysroot.clone(), "/rust")];
     let cargo_home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
-    remaps.extend(cargo_home.map(|home| (home, "cargo")));
+    remaps.extend(cargo_home.map(|home| (home, "/cargo")));
     let mut flags: Vec<String> = remaps
         .iter()
         .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
@@ -99,51 +99,34 @@ fn rustc_flags(toolchain: &Toolchain) -> Vec<String> {
     flags
 }
 
-fn link(arch: Arch, toolchain: &Toolchain, library: &Path, out: &Path) -> Result<()> {
-    let resource = out.join("version.res");
-    std::fs::write(&resource, version::resource_file())
-        .with_context(|| format!("cannot write {}", resource.display()))?;
+/// Links with nothing but relative paths, from the folder that holds both the library and the image, so that the PDB (and by
+/// its signature the image) does not depend on where that folder is.
+fn link(arch: Arch, toolchain: &Toolchain, folder: &Path) -> Result<()> {
+    let out = arch.name();
+    let resource = format!("{out}/version.res");
+    std::fs::write(folder.join(&resource), version::resource_file())
+        .with_context(|| format!("cannot write {resource}"))?;
     let mut linker = Command::new(&toolchain.linker);
-    if toolchain
-        .linker
-        .file_stem()
-        .is_some_and(|name| name == "rust-lld")
-    {
-        linker.args(["-flavor", "link"]);
-    }
+    // The PDB records the linker's name. By this one rust-lld also knows what kind of linker to be.
+    linker.arg0("lld-link").current_dir(folder);
     linker
-        .args([
-            "/NOLOGO",
-            "/DRIVER",
-            "/SUBSYSTEM:NATIVE,10.0",
-            "/OSVERSION:10.0",
-            "/ENTRY:DriverEntry",
-            "/NODEFAULTLIB",
-        ])
-        .args([
-            "/DYNAMICBASE",
-            "/HIGHENTROPYVA",
-            "/NXCOMPAT",
-            "/FIXED:NO",
-            "/OPT:REF",
-            "/OPT:ICF",
-            "/Brepro",
-            "/INCREMENTAL:NO",
-        ])
-        .args(["/DEBUG", "/PDBALTPATH:xdp.pdb"])
+        .args(["/NOLOGO", "/DRIVER", "/ENTRY:DriverEntry", "/NODEFAULTLIB"])
+        .args(["/SUBSYSTEM:NATIVE,10.0", "/OSVERSION:10.0"])
+        .args(["/DYNAMICBASE", "/HIGHENTROPYVA", "/NXCOMPAT", "/FIXED:NO"])
+        .args(["/OPT:REF", "/OPT:ICF", "/Brepro", "/INCREMENTAL:NO"])
+        .args(["/DEBUG", "/PDBALTPATH:xdp.pdb", "/PDBSOURCEPATH:/xdp"])
         .arg(format!("/MACHINE:{}", arch.linker_machine()))
-        .arg(file_flag("/OUT:", &out.join("xdp.sys")))
-        .arg(file_flag("/PDB:", &out.join("xdp.pdb")))
-        .arg(file_flag("/MAP:", &out.join("xdp.map")))
-        .arg(library)
+        .arg(format!("/OUT:{out}/xdp.sys"))
+        .arg(format!("/PDB:{out}/xdp.pdb"))
+        .arg(format!("/MAP:{out}/xdp.map"))
+        .arg(library(arch))
         .arg(&resource);
     run(&mut linker, "linking the driver")
 }
 
-fn file_flag(flag: &str, file: &Path) -> OsString {
-    let mut text = OsString::from(flag);
-    text.push(file);
-    text
+/// Where cargo leaves the library, below the driver's folder in the target folder.
+fn library(arch: Arch) -> String {
+    format!("build/{}/driver/xdp_driver.lib", arch.target())
 }
 
 fn run(command: &mut Command, doing: &str) -> Result<()> {

@@ -20,6 +20,7 @@
 compile_error!("nt-sim runs x86-64 drivers and needs an x86-64 Linux host");
 
 mod arch;
+pub mod cable;
 mod clock;
 mod cm;
 mod ex;

@@ -76,9 +76,8 @@ impl Directory {
         Status(unsafe { ntoskrnl::ZwCreateDirectoryObject(&mut handle, access, &mut attributes) })
             .ok()?;
         // SAFETY: a new kernel handle.
-        Ok(Self {
-            _handle: unsafe { KernelHandle::new(handle) },
-        })
+        let _handle = unsafe { KernelHandle::new(handle) };
+        Ok(Self { _handle })
     }
 }
 

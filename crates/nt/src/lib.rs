@@ -17,6 +17,7 @@ pub mod handle;
 pub mod io;
 pub mod irql;
 pub mod memory;
+pub mod ndis;
 pub mod pool;
 pub mod registry;
 pub mod security;

@@ -63,9 +63,8 @@ impl Key {
         // SAFETY: all pointers are to locals.
         Status(unsafe { ntoskrnl::ZwOpenKey(&mut handle, KEY_READ, &mut attributes) }).ok()?;
         // SAFETY: a new kernel handle.
-        Ok(Self {
-            handle: unsafe { KernelHandle::new(handle) },
-        })
+        let handle = unsafe { KernelHandle::new(handle) };
+        Ok(Self { handle })
     }
 
     fn query(&self, name: UnicodeStr<'_>, buffer: &mut [u8]) -> (Status, u32) {

@@ -3,5 +3,6 @@
 mod mdl;
 mod user;
 
+pub(crate) use self::mdl::system_address;
 pub use self::mdl::{Access, KernelPages, LockedPages, UserMapping};
 pub use self::user::{Mode, Requestor, UserSlice};

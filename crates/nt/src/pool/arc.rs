@@ -39,9 +39,8 @@ impl<T> Arc<T> {
             },
         )?;
         // SAFETY: a box's pointer is not null.
-        Ok(Self {
-            block: unsafe { NonNull::new_unchecked(Box::into_raw(counted)) },
-        })
+        let block = unsafe { NonNull::new_unchecked(Box::into_raw(counted)) };
+        Ok(Self { block })
     }
 
     fn counted(&self) -> &Counted<T> {
@@ -87,9 +86,8 @@ impl<T> Arc<T> {
         // SAFETY: the value lies at that offset of its block.
         let block = unsafe { value.byte_sub(offset) };
         // SAFETY: the block is not null.
-        Self {
-            block: unsafe { NonNull::new_unchecked(block.cast_mut().cast()) },
-        }
+        let block = unsafe { NonNull::new_unchecked(block.cast_mut().cast()) };
+        Self { block }
     }
 
     /// Clones a reference that [`Arc::into_raw`] gave away, which stays away.

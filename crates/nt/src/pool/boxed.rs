@@ -145,8 +145,9 @@ impl<T: ?Sized> Box<T> {
     #[must_use]
     pub unsafe fn from_raw(value: *mut T) -> Self {
         // SAFETY: `into_raw` never gives a null pointer.
+        let value = unsafe { NonNull::new_unchecked(value) };
         Self {
-            value: unsafe { NonNull::new_unchecked(value) },
+            value,
             owned: PhantomData,
         }
     }

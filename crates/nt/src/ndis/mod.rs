@@ -1,0 +1,43 @@
+//! NDIS: net buffer lists and lightweight filters.
+
+mod buffer;
+mod chain;
+mod filter;
+mod handlers;
+mod oid;
+mod pool;
+
+pub use self::buffer::{Nbl, NetBuffer, NetBuffers, Segments};
+pub use self::chain::{NblChain, NblIter, NblQueue, NblRef};
+pub use self::filter::{
+    Attach, Datapath, Filter, FilterConfig, FilterDriver, FilterModule, FilterRegistration, Flags,
+    Receive, Restart,
+};
+pub use self::oid::{OidRequest, OidView};
+pub use self::pool::{NblPool, NblTemplate};
+
+use crate::status::Status;
+use crate::sys::imports::ndis;
+use crate::sys::{NDIS_STATUS, NDIS_STATUS_SUCCESS, NTSTATUS};
+
+/// The NDIS version that runs, major and minor.
+#[doc(alias = "NdisGetVersion")]
+#[must_use]
+pub fn version() -> (u8, u8) {
+    // SAFETY: callable at any level.
+    let [minor, _, major, _] = unsafe { ndis::NdisGetVersion() }.to_le_bytes();
+    (major, minor)
+}
+
+/// NDIS statuses are NT statuses; a few codes are of NDIS alone.
+const fn status(status: NDIS_STATUS) -> Status {
+    Status(status as NTSTATUS)
+}
+
+/// What a callback returns for a result.
+fn returned(result: &crate::Result<()>) -> NDIS_STATUS {
+    match result {
+        Ok(()) => NDIS_STATUS_SUCCESS,
+        Err(status) => status.0,
+    }
+}

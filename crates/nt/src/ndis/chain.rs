@@ -127,10 +127,9 @@ impl<'a> Iterator for NblIter<'a> {
         let list = NonNull::new(self.next)?;
         self.next = next(list);
         // SAFETY: part of a chain that is borrowed; the value gives shared access only.
-        Some(NblRef {
-            list: unsafe { Nbl::from_raw(list) },
-            chain: PhantomData,
-        })
+        let list = unsafe { Nbl::from_raw(list) };
+        let chain = PhantomData;
+        Some(NblRef { list, chain })
     }
 }
 

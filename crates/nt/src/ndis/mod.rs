@@ -11,7 +11,7 @@ pub use self::buffer::{Nbl, NetBuffer, NetBuffers, Segments};
 pub use self::chain::{NblChain, NblIter, NblQueue, NblRef};
 pub use self::filter::{
     Attach, Datapath, Filter, FilterConfig, FilterDriver, FilterModule, FilterRegistration, Flags,
-    Receive, Restart,
+    Receive, Restart, StatusView,
 };
 pub use self::oid::{OidRequest, OidView};
 pub use self::pool::{NblPool, NblTemplate};

@@ -282,8 +282,7 @@ fn every_import_has_the_parameters_of_the_table_and_exists_on_server_2019() {
             continue;
         }
         let params: Vec<u64> = import.params.iter().map(|size| *size as u64).collect();
-        if entry["params"] != Value::from(params.clone()) || entry["ret"] != Value::from(import.ret)
-        {
+        if entry["params"] != Value::from(params.clone()) || entry["ret"] != import.ret {
             errors.push(format!(
                 "{name}: {params:?} -> {}, table {entry}",
                 import.ret

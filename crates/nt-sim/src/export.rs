@@ -61,6 +61,7 @@ fn lists() -> Vec<&'static [Export]> {
     lists.extend(crate::ps::exports());
     lists.extend(crate::trace::exports());
     lists.push(crate::nmr::EXPORTS);
+    lists.push(crate::seh::EXPORTS);
     lists
 }
 

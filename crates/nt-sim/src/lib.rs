@@ -26,6 +26,7 @@ mod cm;
 mod ex;
 mod export;
 mod io;
+mod fault;
 mod irql;
 mod ke;
 mod kernel;

@@ -20,6 +20,52 @@ pub(crate) struct CallFrame {
     payload: Option<Box<dyn Any + Send>>,
 }
 
+unsafe extern "C" {
+    /// Where driver functions return to: marks the outermost driver frame of a call.
+    safe fn nt_sim_call_driver_return();
+}
+
+/// Address that driver functions called from here return to.
+pub(crate) fn return_address() -> u64 {
+    nt_sim_call_driver_return as *const () as u64
+}
+
+/// The call into a driver that this thread is in; null in kernel code that no driver called.
+pub(crate) fn current_call() -> *mut CallFrame {
+    // SAFETY: the block belongs to this thread.
+    unsafe { (*sched::current().block()).call_frame }
+}
+
+impl CallFrame {
+    /// The call that this one is inside of.
+    pub(crate) fn previous(&self) -> *mut CallFrame {
+        self.previous
+    }
+
+    /// Makes this the innermost call again, with the calls inside it forgotten, as when control
+    /// goes back to a frame of its driver.
+    ///
+    /// # Safety
+    /// The call has not returned, and nothing inside it goes on running.
+    pub(crate) unsafe fn resume_inside(&mut self) {
+        let block = sched::current().block();
+        // SAFETY: the block belongs to this thread.
+        let block = unsafe { &mut *block };
+        block.call_frame = self;
+        block.host_rsp = self.rsp - HOST_GAP;
+        block.raise_context = std::ptr::null_mut();
+    }
+
+    /// Stack pointer of the driver frame that called the kernel code which made this call, and
+    /// that kernel function's saved registers, if it saved them.
+    pub(crate) fn outer_driver_stack(&self) -> (u64, *mut super::RaiseContext) {
+        (self.saved_kernel_rsp, self.saved_raise_context)
+    }
+}
+
+/// Bytes between the call stub's frame and those of exported functions.
+const HOST_GAP: u64 = 256;
+
 unsafe extern "sysv64" {
     /// Calls `function` with `count` integer arguments (at least four slots readable at
     /// `arguments`) in the Windows x64 convention, on `stack` if that is not null.
@@ -50,7 +96,7 @@ global_asm!(
     "sub rsp, 8",
     "mov [r8], rsp",
     // Exported functions build their frames below this one and its red zone.
-    "lea rax, [rsp - 256]",
+    "lea rax, [rsp - {gap}]",
     "mov [r9], rax",
     "mov rbx, rdi",
     "test rcx, rcx",
@@ -98,6 +144,7 @@ global_asm!(
     "lea rbp, [rdi + 48]",
     "jmp nt_sim_call_driver_return",
     ".size nt_sim_abandon, . - nt_sim_abandon",
+    gap = const HOST_GAP,
 );
 
 /// Calls a driver's function and returns what it left in RAX.
@@ -123,6 +170,10 @@ pub(crate) fn call_driver(function: *const (), arguments: &[u64]) -> u64 {
     };
     // SAFETY: as above.
     unsafe { (*block).call_frame = &raw mut frame };
+    // Registers saved for the outer driver are not those of a caller inside this call.
+    // SAFETY: as above.
+    unsafe { (*block).raise_context = std::ptr::null_mut() };
+    let handlers = crate::seh::Handlers::current();
     let stack = if crate::kernel::strict() && super::in_image(function as usize) {
         frame.saved_kernel_rsp
     } else {
@@ -151,6 +202,7 @@ pub(crate) fn call_driver(function: *const (), arguments: &[u64]) -> u64 {
     // SAFETY: as above.
     unsafe { (*block).raise_context = frame.saved_raise_context };
     if let Some(payload) = frame.payload.take() {
+        handlers.restore();
         resume_unwind(payload);
     }
     result

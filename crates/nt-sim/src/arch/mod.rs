@@ -13,27 +13,36 @@ mod block;
 mod call;
 mod thunk;
 
-pub(crate) use block::{KernelStack, ThreadBlock};
-pub(crate) use call::{abandon_driver, call_driver, leave_by_unwinding};
+pub(crate) use block::{KERNEL_STACK_SIZE, KernelStack, ThreadBlock};
+pub(crate) use call::{
+    CallFrame, abandon_driver, call_driver, current_call, leave_by_unwinding, return_address,
+};
 pub(crate) use thunk::{Kind as ThunkKind, RaiseContext, ThunkPage};
 
-/// Address ranges of mapped driver files. Their code calls exported functions through thunks and
-/// runs on the kernel stack; linked drivers call them directly and stay on the host stack.
-static IMAGES: RwLock<Vec<Range<usize>>> = RwLock::new(Vec::new());
+/// Code that stands for a driver's in tests.
+#[cfg(test)]
+static STAND_INS: RwLock<Vec<Range<usize>>> = RwLock::new(Vec::new());
 
-/// Notes that a driver file is mapped at `range`.
+/// Lets code at `range` stand for a driver's.
+#[cfg(test)]
 pub(crate) fn register_image(range: Range<usize>) {
-    IMAGES.write().push(range);
+    STAND_INS.write().push(range);
 }
 
 /// Undoes [`register_image`].
+#[cfg(test)]
 pub(crate) fn unregister_image(range: &Range<usize>) {
-    IMAGES.write().retain(|r| r != range);
+    STAND_INS.write().retain(|r| r != range);
 }
 
-/// Whether `address` is in a mapped driver file.
+/// Whether `address` is in a mapped driver file. Its code calls exported functions through thunks
+/// and runs on the kernel stack; linked drivers call them directly and stay on the host stack.
 pub(crate) fn in_image(address: usize) -> bool {
-    IMAGES.read().iter().any(|r| r.contains(&address))
+    #[cfg(test)]
+    if STAND_INS.read().iter().any(|r| r.contains(&address)) {
+        return true;
+    }
+    crate::pe::find(address).is_some()
 }
 
 /// Calls a driver's function: `invoke!(callback, argument, ...)`, every argument an integer, a

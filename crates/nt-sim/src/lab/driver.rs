@@ -4,10 +4,9 @@ use std::{collections::BTreeSet, fmt, path::Path, sync::Arc};
 
 use super::{Lab, LabError, NtStatus};
 use crate::{
-    arch::{ThunkKind, ThunkPage, register_image, unregister_image},
-    export, io,
+    io,
     kernel::{kernel, strict},
-    pe::{Binding, Image, Import, Loaded},
+    pe::{Import, Module},
     verifier::Rule,
 };
 
@@ -15,14 +14,7 @@ use crate::{
 pub struct Driver<'lab> {
     lab: &'lab Lab,
     driver: Arc<io::driver::Driver>,
-    code: Option<Code>,
-}
-
-/// The mapped file of a driver.
-struct Code {
-    image: Loaded,
-    thunks: ThunkPage,
-    unknown: ThunkPage,
+    image: Option<Arc<Module>>,
 }
 
 /// Something that a driver did not give back.
@@ -69,20 +61,6 @@ impl fmt::Display for UnloadReport {
     }
 }
 
-extern "win64" fn unknown_import(name: *const String) -> ! {
-    static INFO: export::Info = export::Info {
-        name: "an import that does not exist",
-        max_irql: export::MaxIrql::ANY,
-        raises: false,
-        data: false,
-    };
-    export::enter(&INFO, || {
-        // SAFETY: the thunk was made with a leaked string of its import's name.
-        let name = unsafe { &*name };
-        crate::bugcheck!(Rule::UnimplementedImport; "{name} is not implemented");
-    })
-}
-
 impl Lab {
     /// Loads a driver file and calls its `DriverEntry`. The driver's service is named after the
     /// file.
@@ -102,13 +80,18 @@ impl Lab {
     /// # Errors
     /// As [`Lab::load`].
     pub fn load_as(&self, file: &Path, service: &str) -> Result<Driver<'_>, LabError> {
-        let code = self.enter(|| map(file))?.map_err(|cause| LabError::Image {
-            file: file.display().to_string(),
-            cause,
-        })?;
-        let entry = code.image.entry() as *const ();
-        let range = (code.image.base(), code.image.size() as u32);
-        self.start_driver(service, entry, range, Some(code))
+        let image = self
+            .enter(|| Module::load_file(file))?
+            .map_err(|cause| LabError::Image {
+                file: file.display().to_string(),
+                cause,
+            })?;
+        let image = Arc::new(image);
+        // Unloaded images stay until the lab ends, so that late calls into them are recognised.
+        self.images.lock().push(Arc::clone(&image));
+        let entry = image.entry() as *const ();
+        let range = (image.base(), image.size() as u32);
+        self.start_driver(service, entry, range, Some(image))
     }
 
     /// Starts a driver that is linked into this program.
@@ -131,7 +114,7 @@ impl Lab {
         service: &str,
         entry: *const (),
         range: (usize, u32),
-        code: Option<Code>,
+        image: Option<Arc<Module>>,
     ) -> Result<Driver<'_>, LabError> {
         let path = format!("\\Registry\\Machine\\System\\CurrentControlSet\\Services\\{service}");
         let driver = self
@@ -148,8 +131,8 @@ impl Lab {
         if status < 0 {
             self.enter(|| {
                 driver.remove();
-                if let Some(code) = &code {
-                    unmap(code);
+                if let Some(image) = &image {
+                    image.unload();
                 }
             })?;
             return Err(LabError::Status {
@@ -157,53 +140,15 @@ impl Lab {
                 status: NtStatus(status),
             });
         }
+        if let Some(image) = &image {
+            image.discard_init();
+        }
         Ok(Driver {
             lab: self,
             driver,
-            code,
+            image,
         })
     }
-}
-
-fn map(file: &Path) -> Result<Code, crate::pe::PeError> {
-    // Room for every import; imports that are data take none of it.
-    const MOST_IMPORTS: usize = 2048;
-    let mut thunks = ThunkPage::new(MOST_IMPORTS).map_err(crate::pe::PeError::Map)?;
-    let mut unknown = ThunkPage::new(MOST_IMPORTS).map_err(crate::pe::PeError::Map)?;
-    let image = Image::load_file(file, &mut |import| bind(import, &mut thunks, &mut unknown))?;
-    thunks.seal().map_err(crate::pe::PeError::Map)?;
-    unknown.seal().map_err(crate::pe::PeError::Map)?;
-    register_image(image.base()..image.base() + image.size());
-    Ok(Code {
-        image,
-        thunks,
-        unknown,
-    })
-}
-
-fn bind(import: &Import, thunks: &mut ThunkPage, unknown: &mut ThunkPage) -> Binding {
-    match export::lookup(&import.module, &import.name) {
-        Some(found) if found.info.data => Binding::Bound(found.address as u64),
-        Some(found) if found.info.raises => {
-            Binding::Bound(thunks.add(ThunkKind::Raising, found.address) as u64)
-        }
-        Some(found) if strict() => {
-            Binding::Bound(thunks.add(ThunkKind::Plain, found.address) as u64)
-        }
-        Some(found) => Binding::Bound(found.address as u64),
-        None => {
-            let name = format!("{}!{}", import.module, import.name);
-            let name: &'static String = Box::leak(Box::new(name));
-            let inner = unknown
-                .add_with_argument(unknown_import as *const (), std::ptr::from_ref(name) as u64);
-            Binding::Unimplemented(thunks.add(ThunkKind::Plain, inner) as u64)
-        }
-    }
-}
-
-fn unmap(code: &Code) {
-    code.image.unload();
-    unregister_image(&(code.image.base()..code.image.base() + code.image.size()));
 }
 
 impl Driver<'_> {
@@ -214,24 +159,24 @@ impl Driver<'_> {
 
     /// Size of the file in bytes; `None` for a linked driver.
     pub fn file_size(&self) -> Option<usize> {
-        self.code.as_ref().map(|c| c.image.file_size())
+        self.image.as_ref().map(|image| image.file_size())
     }
 
     /// SHA-256 of the file; `None` for a linked driver.
     pub fn sha256(&self) -> Option<[u8; 32]> {
-        self.code.as_ref().map(|c| *c.image.sha256())
+        self.image.as_ref().map(|image| *image.sha256())
     }
 
     /// What the file imports.
     pub fn imports(&self) -> &[Import] {
-        self.code.as_ref().map_or(&[], |c| c.image.imports())
+        self.image.as_ref().map_or(&[], |image| image.imports())
     }
 
     /// Imports that this kernel does not have. Calling one is a bugcheck.
     pub fn unimplemented_imports(&self) -> &[Import] {
-        self.code
+        self.image
             .as_ref()
-            .map_or(&[], |c| c.image.unimplemented_imports())
+            .map_or(&[], |image| image.unimplemented_imports())
     }
 
     /// Calls the unload routine and looks for what the driver left.
@@ -256,8 +201,8 @@ impl Driver<'_> {
                     "{} left things behind\n{report}", self.driver.name);
             }
             self.driver.remove();
-            if let Some(code) = &self.code {
-                unmap(code);
+            if let Some(image) = &self.image {
+                image.unload();
             }
             report
         })

@@ -66,6 +66,8 @@ pub enum LabError {
 pub struct Lab {
     id: u64,
     clock_thread: Option<std::thread::JoinHandle<()>>,
+    /// Every image that was loaded, unloaded ones too. Unmapped when no thread is left.
+    images: Mutex<Vec<std::sync::Arc<crate::pe::Module>>>,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -93,6 +95,8 @@ impl Lab {
     fn start(new: Kernel) -> Lab {
         let alone = ALONE.lock();
         let kernel = kernel::install(new);
+        crate::fault::install();
+        crate::fault::refresh_shared_data();
         let id = NEXT_LAB.fetch_add(1, Ordering::Relaxed);
         let clock_thread = kernel.clock.needs_thread().then(|| {
             std::thread::Builder::new()
@@ -103,6 +107,7 @@ impl Lab {
         let lab = Lab {
             id,
             clock_thread,
+            images: Mutex::new(Vec::new()),
             _alone: alone,
         };
         lab.attach();

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::symbols::Symbols;
 
-/// What the resolver of imports answers.
+/// What the resolver of imports answers for one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Binding {
     /// The address of the function or variable.
@@ -55,7 +55,7 @@ impl Image {
     /// Reads `path` and loads it.
     pub(crate) fn load_file(
         path: &Path,
-        resolve: &mut dyn FnMut(&Import) -> Binding,
+        resolve: impl FnOnce(&[Import]) -> Result<Vec<Binding>, PeError>,
     ) -> Result<registry::Loaded, PeError> {
         let file = std::fs::read(path).map_err(PeError::Read)?;
         let name = path.file_name().unwrap_or(path.as_os_str());
@@ -68,7 +68,7 @@ impl Image {
     pub(crate) fn load(
         file: &[u8],
         name: &str,
-        resolve: &mut dyn FnMut(&Import) -> Binding,
+        resolve: impl FnOnce(&[Import]) -> Result<Vec<Binding>, PeError>,
     ) -> Result<registry::Loaded, PeError> {
         registry::register(Image::build(file, name, None, resolve)?)
     }
@@ -77,7 +77,7 @@ impl Image {
         file: &[u8],
         name: &str,
         symbol_file: Option<std::path::PathBuf>,
-        resolve: &mut dyn FnMut(&Import) -> Binding,
+        resolve: impl FnOnce(&[Import]) -> Result<Vec<Binding>, PeError>,
     ) -> Result<Image, PeError> {
         let headers = Headers::read(file)?;
         let mut mapping = Mapping::new(headers.image_size as usize).map_err(PeError::Map)?;
@@ -90,8 +90,10 @@ impl Image {
         let exports = import::read_exports(bytes, headers.directory(DirectoryIndex::Export))?;
         let imports = import::read(bytes, headers.directory(DirectoryIndex::Import))?;
         let mut unimplemented = Vec::new();
-        for import in &imports {
-            let address = match resolve(import) {
+        let bindings = resolve(&imports)?;
+        assert_eq!(bindings.len(), imports.len(), "every import is answered");
+        for (import, binding) in imports.iter().zip(bindings) {
+            let address = match binding {
                 Binding::Bound(address) => address,
                 Binding::Unimplemented(address) => {
                     unimplemented.push(import.clone());
@@ -205,10 +207,25 @@ impl Image {
         self.section_at(address).is_some_and(Section::executable)
     }
 
+    /// An address of this image in words.
+    pub(crate) fn describe(&self, address: usize) -> String {
+        let rva = self.rva(address).unwrap_or(0);
+        match self.symbols().name_of(rva) {
+            Some((name, 0)) => format!("{}!{name}", self.name),
+            Some((name, offset)) => format!("{}!{name}+{offset:#x}", self.name),
+            None => format!("{}+{rva:#x}", self.name),
+        }
+    }
+
     /// Names of addresses, read on first use.
     pub(crate) fn symbols(&self) -> &Symbols {
         self.symbols
             .get_or_init(|| Symbols::of_image(self, self.symbol_file.as_deref()))
+    }
+
+    /// RVA of each section, in file order.
+    pub(crate) fn section_starts(&self) -> Vec<u32> {
+        self.headers.sections.iter().map(|s| s.rva).collect()
     }
 
     /// Data of the CodeView debug record, by which a PDB is matched.

@@ -4,6 +4,7 @@
 //! the function table are checked before they are used. [`Image`] is what remains, mapped where the
 //! host had room, with the protections that the sections ask for.
 
+mod binding;
 mod bytes;
 mod error;
 mod functions;
@@ -19,6 +20,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub(crate) use self::{
+    binding::Module,
     bytes::{array_at, ascii_at, slice_at, u16_at, u32_at},
     functions::{FunctionTable, RuntimeFunction, entry_at},
     image::{Binding, Image},
@@ -28,3 +30,11 @@ pub use self::{
     error::{Machine, PeError},
     import::Import,
 };
+
+/// An address in words: image, function and offset, or just the number.
+pub(crate) fn describe(address: usize) -> String {
+    match find(address) {
+        Some(image) => image.describe(address),
+        None => format!("{address:#x}"),
+    }
+}

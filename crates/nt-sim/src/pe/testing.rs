@@ -119,6 +119,15 @@ impl DriverBuilder {
         begin
     }
 
+    /// Where an exported function starts.
+    pub(crate) fn export_label(&self, name: &str) -> CodeLabel {
+        self.exports
+            .iter()
+            .find(|e| e.0 == name)
+            .expect("no such export")
+            .1
+    }
+
     /// Starts a function without a name.
     pub(crate) fn begin_hidden(&mut self) -> CodeLabel {
         let begin = self.here();

@@ -2,12 +2,12 @@ use super::testing::{DATA, DriverBuilder};
 use super::*;
 use iced_x86::code_asm::*;
 
-fn unresolved(_: &Import) -> Binding {
-    Binding::Unimplemented(0xdead)
+fn unresolved(imports: &[Import]) -> Result<Vec<Binding>, PeError> {
+    Ok(vec![Binding::Unimplemented(0xdead); imports.len()])
 }
 
 fn load(file: &[u8]) -> Result<Loaded, PeError> {
-    Image::load(file, "test.sys", &mut unresolved)
+    Image::load(file, "test.sys", unresolved)
 }
 
 fn message(file: &[u8]) -> String {
@@ -36,13 +36,16 @@ fn sample() -> DriverBuilder {
 fn a_driver_is_mapped_relocated_bound_and_described() {
     let file = sample().build();
     let mut asked = Vec::new();
-    let image = Image::load(&file, "sample.sys", &mut |import| {
-        asked.push(format!("{}!{}", import.module, import.name));
-        if import.name == "KeSetEvent" {
-            Binding::Bound(0x1122_3344_5566_7788)
-        } else {
-            Binding::Unimplemented(0x99)
-        }
+    let image = Image::load(&file, "sample.sys", |imports| {
+        let answer = |import: &Import| {
+            asked.push(format!("{}!{}", import.module, import.name));
+            if import.name == "KeSetEvent" {
+                Binding::Bound(0x1122_3344_5566_7788)
+            } else {
+                Binding::Unimplemented(0x99)
+            }
+        };
+        Ok(imports.iter().map(answer).collect())
     })
     .unwrap();
     assert_eq!(

@@ -102,12 +102,16 @@ fn adopt(thread: Arc<Thread>) -> Attached {
     );
     thread.install();
     CURRENT.set(Arc::as_ptr(&thread));
-    Attached { thread }
+    Attached {
+        thread,
+        _signal_stack: crate::fault::SignalStack::install(),
+    }
 }
 
 /// Undoes [`attach`] when dropped.
 pub(crate) struct Attached {
     thread: Arc<Thread>,
+    _signal_stack: crate::fault::SignalStack,
 }
 
 impl Drop for Attached {

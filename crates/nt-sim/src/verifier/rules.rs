@@ -183,4 +183,26 @@ rules! {
         "Rundown protection is released as often as acquired, and reused or freed only after run-down.";
     NmrMisused = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "nmr-misused",
         "Network modules attach, detach and deregister in order, each once.";
+    StackCorrupted = 0x0000_00f7 "DRIVER_OVERRAN_STACK_BUFFER", "stack-corrupted",
+        "The stack and the unwind information must allow every frame to be unwound.";
+    BadUnwindTarget = 0x0000_001e "KMODE_EXCEPTION_NOT_HANDLED", "bad-unwind-target",
+        "An unwind must go to a frame that is on the driver's stack.";
+    BadDisposition = 0x0000_001e "KMODE_EXCEPTION_NOT_HANDLED", "bad-disposition",
+        "A language handler must say whether to go on or to search on.";
+    PageFaultAtDispatch = 0x0000_00d1 "DRIVER_IRQL_NOT_LESS_OR_EQUAL", "page-fault-at-dispatch",
+        "At DISPATCH_LEVEL and above, only memory that is certain to be there may be touched.";
+    FastFail = 0x0000_0139 "KERNEL_SECURITY_CHECK_FAILURE", "fast-fail",
+        "A driver's own checks must not find its state damaged.";
+    PrivilegedInstruction = 0x0000_001e "KMODE_EXCEPTION_NOT_HANDLED", "privileged-instruction",
+        "A driver must leave the processor's own state and I/O ports to the kernel's functions.";
+    StackOverflow = 0x0000_007f "UNEXPECTED_KERNEL_MODE_TRAP", "stack-overflow",
+        "All frames of a thread must fit its kernel stack of 24 KiB.";
+    UnloadedDriver = 0x0000_00ce "DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS", "unloaded-driver",
+        "Nothing may use a driver's code or data after they have been freed.";
+    ExecuteData = 0x0000_00fc "ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY", "execute-data",
+        "Only code may be executed.";
+    WriteReadOnly = 0x0000_00be "ATTEMPTED_WRITE_TO_READONLY_MEMORY", "write-read-only",
+        "Code and constants must not be written.";
+    BadPointerArgument = 0x0000_0050 "PAGE_FAULT_IN_NONPAGED_AREA", "bad-pointer-argument",
+        "Pointers that are passed to the kernel must point at memory.";
 }

@@ -5,8 +5,10 @@
 //! [`call_driver`] goes from the second to the first; the import thunks of [`thunk`] come back.
 //! In fast mode there is only the host stack.
 
+#[cfg(test)]
 use std::ops::Range;
 
+#[cfg(test)]
 use parking_lot::RwLock;
 
 mod block;

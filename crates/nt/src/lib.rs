@@ -18,6 +18,7 @@ pub mod io;
 pub mod irql;
 pub mod memory;
 pub mod ndis;
+pub mod notify;
 pub mod pool;
 pub mod registry;
 pub mod security;

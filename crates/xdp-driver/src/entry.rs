@@ -1,15 +1,21 @@
 //! The entry point.
 
-// UNSAFETY: the kernel finds the entry point by its unmangled C name.
+// UNSAFETY: the kernel finds the entry point by its unmangled C name and passes pointers.
 #![expect(unsafe_code, reason = "an exported C symbol")]
 
-use core::ffi::c_void;
+use nt::sys::{DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
 
-/// `STATUS_NOT_SUPPORTED`.
-const STATUS_NOT_SUPPORTED: i32 = 0xC000_00BB_u32 as i32;
+use crate::driver::Xdp;
 
-/// Refuses to load: the driver's objects are not part of the image yet.
-#[unsafe(no_mangle)]
-pub extern "system" fn DriverEntry(_driver: *mut c_void, _registry_path: *const c_void) -> i32 {
-    STATUS_NOT_SUPPORTED
+nt::kernel_fn! {
+    /// Starts the driver.
+    ///
+    /// # Safety
+    ///
+    /// Called by the kernel's loader, once, at PASSIVE_LEVEL.
+    #[unsafe(no_mangle)]
+    pub unsafe fn DriverEntry(driver: *mut DRIVER_OBJECT, registry_path: *mut UNICODE_STRING) -> NTSTATUS {
+        // SAFETY: the loader's arguments.
+        unsafe { nt::io::entry::<Xdp>(driver, registry_path) }
+    }
 }

@@ -3,12 +3,21 @@
 //! Built for Windows this crate *is* the kernel image: `cargo xtask driver` compiles it as a static library, with its
 //! panic handler, and links it with `DriverEntry` as the entry point. Built for any other system it is an ordinary
 //! library, the *linked* driver that the lab can call without a PE file.
+//!
+//! [`driver`] is the whole driver, started and stopped; [`control`] is what programs open; [`lwf`] is the filter in the
+//! network stack.
 
 #![no_std]
 #![deny(unsafe_code)]
 
+mod control;
+mod driver;
 mod entry;
+mod lwf;
 #[cfg(target_os = "windows")]
 mod panic;
 
 pub use entry::DriverEntry;
+
+/// Tag of every block that the driver allocates, `Xdp ` in a pool listing.
+const TAG: nt::Tag = nt::Tag::new(b"Xdp ");

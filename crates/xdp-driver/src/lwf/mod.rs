@@ -1,0 +1,55 @@
+//! The filter in the network stack: generic mode lives here.
+
+mod adapter;
+
+use nt::io::DriverObject;
+use nt::ndis::{Attach, Filter, FilterConfig, FilterDriver, FilterRegistration};
+use nt::sys::{NDIS_FILTER_DRIVER_SUPPORTS_L2_MTU_SIZE_CHANGE, NDIS_STATUS_UNSUPPORTED_MEDIA, NdisMedium802_3};
+use nt::{Arc, Passive, Result, Status};
+
+use self::adapter::Adapter;
+
+/// NDIS versions that the filter is written for, best first.
+const VERSIONS: &[(u8, u8)] = &[(6, 85), (6, 82), (6, 60)];
+
+/// The registered filter; every adapter that it may attach to has an [`Adapter`].
+pub(crate) struct Lwf {
+    registration: FilterRegistration<LwfDriver>,
+}
+
+/// What attaches to adapters.
+struct LwfDriver;
+
+impl Lwf {
+    /// Registers the filter. It may attach to adapters before this returns.
+    pub(crate) fn register(object: DriverObject, passive: Passive<'_>) -> Result<Self> {
+        let config = FilterConfig {
+            friendly_name: nt::utf16!("XDP Lightweight Filter"),
+            unique_name: nt::utf16!("{c0be1ebc-74b8-4ba9-8c1e-ecd227e2be3b}"),
+            service_name: nt::utf16!("xdp"),
+            versions: VERSIONS,
+            driver_version: (1, 0),
+            flags: NDIS_FILTER_DRIVER_SUPPORTS_L2_MTU_SIZE_CHANGE,
+        };
+        let driver = Arc::new(crate::TAG, LwfDriver)?;
+        let registration = FilterRegistration::new(object, &config, driver, passive)?;
+        Ok(Self { registration })
+    }
+
+    /// Detaches from every adapter and leaves NDIS.
+    pub(crate) fn deregister(self, _passive: Passive<'_>) {
+        drop(self.registration);
+    }
+}
+
+impl FilterDriver for LwfDriver {
+    type Module = Adapter;
+
+    fn attach(&self, attach: &Attach<'_>, filter: Filter, _passive: Passive<'_>) -> Result<Adapter> {
+        // The adapter works without XDP when its frames are not Ethernet.
+        if attach.medium() != NdisMedium802_3 {
+            return Err(Status(NDIS_STATUS_UNSUPPORTED_MEDIA));
+        }
+        Ok(Adapter::new(filter))
+    }
+}

@@ -6,9 +6,7 @@ use crate::irql::Passive;
 use crate::status::{Result, Status};
 use crate::string::UnicodeStr;
 use crate::sys::imports::ntoskrnl;
-use crate::sys::{
-    CALLBACK_OBJECT, OBJ_CASE_INSENSITIVE, OBJ_PERMANENT, OBJECT_ATTRIBUTES, PVOID,
-};
+use crate::sys::{CALLBACK_OBJECT, OBJ_CASE_INSENSITIVE, OBJ_PERMANENT, OBJECT_ATTRIBUTES, PVOID};
 
 /// A named callback object, opened or made.
 #[doc(alias = "CALLBACK_OBJECT")]

@@ -24,7 +24,10 @@ static RUNNING: DriverSlot<Xdp> = DriverSlot::new();
 const MAX_NAME: usize = 64;
 
 /// Calls `body` with a name in UTF-16. Names are short ASCII constants.
-pub(crate) fn with_name<R>(name: &str, body: impl FnOnce(UnicodeStr<'_>) -> Result<R>) -> Result<R> {
+pub(crate) fn with_name<R>(
+    name: &str,
+    body: impl FnOnce(UnicodeStr<'_>) -> Result<R>,
+) -> Result<R> {
     let mut units = [0_u16; MAX_NAME];
     let mut len = 0;
     for (unit, byte) in units.iter_mut().zip(name.bytes()) {
@@ -44,8 +47,14 @@ impl Driver for Xdp {
         &RUNNING
     }
 
-    fn load(object: DriverObject, _registry_path: UnicodeStr<'_>, passive: Passive<'_>) -> Result<Self> {
-        let start_callback = with_name(DRIVER_START_CALLBACK_NAME, |name| CallbackObject::create(name, passive))?;
+    fn load(
+        object: DriverObject,
+        _registry_path: UnicodeStr<'_>,
+        passive: Passive<'_>,
+    ) -> Result<Self> {
+        let start_callback = with_name(DRIVER_START_CALLBACK_NAME, |name| {
+            CallbackObject::create(name, passive)
+        })?;
         let devices = Devices::create(object, passive)?;
         let lwf = Lwf::register(object, passive)?;
         Ok(Self {

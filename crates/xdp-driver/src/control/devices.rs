@@ -5,9 +5,9 @@ use nt::io::{Device, DeviceConfig, DriverObject};
 use nt::sys::{FILE_DEVICE_NETWORK, FILE_DEVICE_SECURE_OPEN, GUID};
 use nt::{Passive, Result};
 use xdp_abi::open::{
-    DEVICE_CLASS_GUID, DEVICE_DIRECTORY_NAME, DEVICE_NAME, INTERFACE_DEVICE_CLASS_GUID, INTERFACE_DEVICE_NAME,
-    MAP_DEVICE_CLASS_GUID, MAP_DEVICE_NAME, ObjectType, PROGRAM_DEVICE_CLASS_GUID, PROGRAM_DEVICE_NAME,
-    XSK_DEVICE_CLASS_GUID, XSK_DEVICE_NAME,
+    DEVICE_CLASS_GUID, DEVICE_DIRECTORY_NAME, DEVICE_NAME, INTERFACE_DEVICE_CLASS_GUID,
+    INTERFACE_DEVICE_NAME, MAP_DEVICE_CLASS_GUID, MAP_DEVICE_NAME, ObjectType,
+    PROGRAM_DEVICE_CLASS_GUID, PROGRAM_DEVICE_NAME, XSK_DEVICE_CLASS_GUID, XSK_DEVICE_NAME,
 };
 
 use xdp_abi::Guid;
@@ -40,7 +40,13 @@ fn guid(guid: Guid) -> GUID {
     }
 }
 
-fn create(driver: DriverObject, name: &str, class: Guid, kind: u32, passive: Passive<'_>) -> Result<Device> {
+fn create(
+    driver: DriverObject,
+    name: &str,
+    class: Guid,
+    kind: u32,
+    passive: Passive<'_>,
+) -> Result<Device> {
     with_name(name, |name| {
         let config = DeviceConfig {
             name: name.as_slice(),
@@ -59,13 +65,23 @@ impl Devices {
     /// Makes the devices; they cannot be opened before [`Devices::publish`].
     pub(crate) fn create(driver: DriverObject, passive: Passive<'_>) -> Result<Self> {
         let common = create(driver, DEVICE_NAME, DEVICE_CLASS_GUID, COMMON, passive)?;
-        let directory = with_name(DEVICE_DIRECTORY_NAME, |name| Directory::create(name, passive))?;
+        let directory = with_name(DEVICE_DIRECTORY_NAME, |name| {
+            Directory::create(name, passive)
+        })?;
         let typed = |name, class, kind: ObjectType| create(driver, name, class, kind.0, passive);
         Ok(Self {
             common,
-            program: typed(PROGRAM_DEVICE_NAME, PROGRAM_DEVICE_CLASS_GUID, ObjectType::PROGRAM)?,
+            program: typed(
+                PROGRAM_DEVICE_NAME,
+                PROGRAM_DEVICE_CLASS_GUID,
+                ObjectType::PROGRAM,
+            )?,
             xsk: typed(XSK_DEVICE_NAME, XSK_DEVICE_CLASS_GUID, ObjectType::XSK)?,
-            interface: typed(INTERFACE_DEVICE_NAME, INTERFACE_DEVICE_CLASS_GUID, ObjectType::INTERFACE)?,
+            interface: typed(
+                INTERFACE_DEVICE_NAME,
+                INTERFACE_DEVICE_CLASS_GUID,
+                ObjectType::INTERFACE,
+            )?,
             map: typed(MAP_DEVICE_NAME, MAP_DEVICE_CLASS_GUID, ObjectType::MAP)?,
             _directory: directory,
         })
@@ -73,7 +89,13 @@ impl Devices {
 
     /// Lets programs open the devices.
     pub(crate) fn publish(&self) {
-        for device in [&self.common, &self.program, &self.xsk, &self.interface, &self.map] {
+        for device in [
+            &self.common,
+            &self.program,
+            &self.xsk,
+            &self.interface,
+            &self.map,
+        ] {
             device.publish();
         }
     }

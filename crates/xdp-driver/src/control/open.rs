@@ -25,7 +25,8 @@ pub(crate) fn open(request: &Create<'_>) -> Result<Option<Arc<Object>>> {
         return Err(Status::INVALID_PARAMETER);
     }
     // The packet lies at an odd address; reading it copies it.
-    let (packet, _parameters) = OpenPacket::read_from_prefix(ea.value).map_err(|_| Status::INVALID_PARAMETER)?;
+    let (packet, _parameters) =
+        OpenPacket::read_from_prefix(ea.value).map_err(|_| Status::INVALID_PARAMETER)?;
     let known = matches!(
         packet.object_type,
         ObjectType::PROGRAM | ObjectType::XSK | ObjectType::INTERFACE | ObjectType::MAP

@@ -4,7 +4,9 @@ mod adapter;
 
 use nt::io::DriverObject;
 use nt::ndis::{Attach, Filter, FilterConfig, FilterDriver, FilterRegistration};
-use nt::sys::{NDIS_FILTER_DRIVER_SUPPORTS_L2_MTU_SIZE_CHANGE, NDIS_STATUS_UNSUPPORTED_MEDIA, NdisMedium802_3};
+use nt::sys::{
+    NDIS_FILTER_DRIVER_SUPPORTS_L2_MTU_SIZE_CHANGE, NDIS_STATUS_UNSUPPORTED_MEDIA, NdisMedium802_3,
+};
 use nt::{Arc, Passive, Result, Status};
 
 use self::adapter::Adapter;
@@ -45,7 +47,12 @@ impl Lwf {
 impl FilterDriver for LwfDriver {
     type Module = Adapter;
 
-    fn attach(&self, attach: &Attach<'_>, filter: Filter, _passive: Passive<'_>) -> Result<Adapter> {
+    fn attach(
+        &self,
+        attach: &Attach<'_>,
+        filter: Filter,
+        _passive: Passive<'_>,
+    ) -> Result<Adapter> {
         // The adapter works without XDP when its frames are not Ethernet.
         if attach.medium() != NdisMedium802_3 {
             return Err(Status(NDIS_STATUS_UNSUPPORTED_MEDIA));

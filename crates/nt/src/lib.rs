@@ -13,13 +13,16 @@
 #[macro_use]
 mod callback;
 
+pub mod etw;
 pub mod handle;
 pub mod io;
 pub mod irql;
 pub mod memory;
 pub mod ndis;
+pub mod nmr;
 pub mod notify;
 pub mod pool;
+pub mod processor;
 pub mod registry;
 pub mod security;
 mod seh;
@@ -27,6 +30,7 @@ mod status;
 pub mod string;
 pub mod sync;
 pub mod sys;
+pub mod work;
 
 pub use self::irql::{Dispatch, Passive};
 pub use self::pool::{Arc, Box, Tag, Vec};

@@ -1,6 +1,10 @@
 //! Registry keys and values.
 
+mod watch;
+
 use core::ptr;
+
+pub use self::watch::{Changed, Watch};
 
 use crate::handle::{KernelHandle, attributes};
 use crate::irql::Passive;

@@ -57,8 +57,10 @@ fn lists() -> Vec<&'static [Export]> {
     lists.extend(crate::cm::exports());
     lists.extend(crate::ex::exports());
     lists.extend(crate::io::exports());
+    lists.extend(crate::mm::exports());
     lists.extend(crate::ob::exports());
     lists.extend(crate::ps::exports());
+    lists.extend(crate::rtl::exports());
     lists.extend(crate::trace::exports());
     lists.push(crate::nmr::EXPORTS);
     lists.push(crate::seh::EXPORTS);

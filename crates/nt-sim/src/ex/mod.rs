@@ -1,9 +1,14 @@
-//! The executive: locks that wait, rundown, callbacks, timers.
+//! The executive: pool and lists, locks that wait, rundown, callbacks, timers.
 
 mod callback;
+mod lookaside;
+#[cfg(test)]
+mod memory_tests;
 mod mutex;
+pub(crate) mod pool;
 mod push_lock;
 mod rundown;
+mod slist;
 mod timer;
 
 use crate::export::Export;
@@ -26,9 +31,12 @@ pub(crate) use self::{
 pub(crate) fn exports() -> Vec<&'static [Export]> {
     vec![
         callback::EXPORTS,
+        lookaside::EXPORTS,
         mutex::EXPORTS,
+        pool::EXPORTS,
         push_lock::EXPORTS,
         rundown::EXPORTS,
+        slist::EXPORTS,
         timer::EXPORTS,
     ]
 }

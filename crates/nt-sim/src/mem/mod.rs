@@ -13,6 +13,8 @@ pub mod pool;
 pub(crate) mod raw;
 pub(crate) mod report;
 pub(crate) mod stack;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod user;
 pub mod va;
 

@@ -59,3 +59,27 @@ pub(crate) fn first_other(address: usize, len: usize, value: u8) -> Option<usize
         .position(|&byte| byte != value)
         .map(|at| address + at)
 }
+
+/// The two ranges as slices.
+fn pair(a: usize, b: usize, len: usize) -> (&'static [u8], &'static [u8]) {
+    if len == 0 {
+        return (&[], &[]);
+    }
+    // SAFETY: callers pass mapped ranges of simulated memory; the slices are only used for the one comparison.
+    let a = unsafe { std::slice::from_raw_parts(a as *const u8, len) };
+    // SAFETY: as above.
+    let b = unsafe { std::slice::from_raw_parts(b as *const u8, len) };
+    (a, b)
+}
+
+/// Compares two ranges as unsigned bytes.
+pub(crate) fn compare(a: usize, b: usize, len: usize) -> std::cmp::Ordering {
+    let (a, b) = pair(a, b, len);
+    a.cmp(b)
+}
+
+/// The number of equal bytes at the start of two ranges.
+pub(crate) fn common(a: usize, b: usize, len: usize) -> usize {
+    let (a, b) = pair(a, b, len);
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}

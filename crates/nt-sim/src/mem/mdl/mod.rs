@@ -246,7 +246,7 @@ impl Mdls {
 
 impl Memory {
     /// Writes the fields that describe a buffer, as the macro `MmInitializeMdl` does.
-    fn describe_buffer(&self, mdl: MdlView, address: usize, len: usize, flags: i16) {
+    pub(crate) fn describe_buffer(&self, mdl: MdlView, address: usize, len: usize, flags: i16) {
         let size = HEADER + spanned_pages(address, len) * 8;
         mdl.set_header(MDL {
             // Wraps for huge buffers, as in Windows, where the field is as narrow.

@@ -171,8 +171,8 @@ fn mdls_go_through_their_life() {
         // SAFETY: mapped above.
         unsafe { MmUnmapLockedPages(mapped, mdl) };
         kernel().mem.faults.arm(FaultPlan::Nth(1));
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { MmMapLockedPagesSpecifyCache(mdl, 0, 1, 0, 0, 16) },
             0,
             "an injected failure"

@@ -12,9 +12,12 @@ use crate::{export_data, exports};
 /// A page range at the end of the user half that nothing is ever mapped in.
 const NO_ACCESS: usize = 0x1_0000;
 
-static MmUserProbeAddress: usize = USER_END - NO_ACCESS;
-static MmHighestUserAddress: usize = USER_END - NO_ACCESS - 1;
-static MmSystemRangeStart: usize = USER_END;
+#[unsafe(no_mangle)]
+pub(crate) static MmUserProbeAddress: usize = USER_END - NO_ACCESS;
+#[unsafe(no_mangle)]
+pub(crate) static MmHighestUserAddress: usize = USER_END - NO_ACCESS - 1;
+#[unsafe(no_mangle)]
+pub(crate) static MmSystemRangeStart: usize = USER_END;
 
 /// The variables that drivers compare addresses with.
 pub(crate) static DATA: &[Export] = &[

@@ -20,13 +20,13 @@ impl Memory {
         caller: &Caller,
     ) -> Result<()> {
         let (address, len) = (mdl.address(), mdl.len());
-        if mdl.has(MDL_PAGES_LOCKED as i16) {
+        if mdl.has(MDL_PAGES_LOCKED) {
             return rule(
                 MdlRule::LockedTwice,
                 format_args!("the MDL {:#x} locks its pages already", mdl.0),
             );
         }
-        if mdl.has((MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL | MDL_PARTIAL) as i16) {
+        if mdl.has(MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL | MDL_PARTIAL) {
             return rule(
                 MdlRule::Malformed,
                 format_args!(
@@ -76,7 +76,7 @@ impl Memory {
         } else {
             0
         };
-        header.MdlFlags |= (MDL_PAGES_LOCKED | write) as i16;
+        header.MdlFlags |= MDL_PAGES_LOCKED | write;
         mdl.set_header(header);
         self.mdls.with(mdl, |state| {
             state.lock = Some(Lock {
@@ -91,7 +91,7 @@ impl Memory {
     /// Unlocks the pages, and undoes the mapping into the kernel if there is one.
     pub(crate) fn mdl_unlock(&self, mdl: MdlView) -> Result<()> {
         let locked = self.mdls.with(mdl, |state| state.lock.is_some());
-        if !locked || !mdl.has(MDL_PAGES_LOCKED as i16) {
+        if !locked || !mdl.has(MDL_PAGES_LOCKED) {
             return rule(
                 MdlRule::NotLocked,
                 format_args!("the MDL {:#x} has no locked pages", mdl.0),
@@ -109,7 +109,7 @@ impl Memory {
                 ),
             );
         }
-        if mdl.has(MDL_MAPPED_TO_SYSTEM_VA as i16) {
+        if mdl.has(MDL_MAPPED_TO_SYSTEM_VA) {
             let reserved = self.mdls.with(mdl, |state| {
                 state
                     .system
@@ -133,7 +133,7 @@ impl Memory {
                 self.phys.free(run);
             }
         }
-        mdl.change_flags((MDL_PAGES_LOCKED | MDL_WRITE_OPERATION) as i16, 0);
+        mdl.change_flags(MDL_PAGES_LOCKED | MDL_WRITE_OPERATION, 0);
         Ok(())
     }
 }

@@ -60,7 +60,7 @@ impl Memory {
         caller: &Caller,
     ) -> Result<usize> {
         let backed = MDL_PAGES_LOCKED | MDL_SOURCE_IS_NONPAGED_POOL | MDL_PARTIAL | MDL_IO_SPACE;
-        if !mdl.has(backed as i16) {
+        if !mdl.has(backed) {
             return rule(
                 MdlRule::PagesNotLocked,
                 format_args!(
@@ -116,7 +116,7 @@ impl Memory {
     }
 
     pub(super) fn check_not_mapped(&self, mdl: MdlView) -> Result<()> {
-        if mdl.has(MDL_MAPPED_TO_SYSTEM_VA as i16) {
+        if mdl.has(MDL_MAPPED_TO_SYSTEM_VA) {
             return rule(
                 MdlRule::MappedTwice,
                 format_args!(
@@ -156,12 +156,12 @@ impl Memory {
 
     pub(super) fn note_system_mapping(&self, mdl: MdlView, mapping: SystemMapping) {
         mdl.set_mapped(mapping.address);
-        let partial = if mdl.has(MDL_PARTIAL as i16) {
+        let partial = if mdl.has(MDL_PARTIAL) {
             MDL_PARTIAL_HAS_BEEN_MAPPED
         } else {
             0
         };
-        mdl.change_flags(0, (MDL_MAPPED_TO_SYSTEM_VA | partial) as i16);
+        mdl.change_flags(0, MDL_MAPPED_TO_SYSTEM_VA | partial);
         self.mdls.with(mdl, |state| state.system = Some(mapping));
     }
 
@@ -218,10 +218,7 @@ impl Memory {
         if let Some(range) = mapping.range {
             self.va.release(range);
         }
-        mdl.change_flags(
-            (MDL_MAPPED_TO_SYSTEM_VA | MDL_PARTIAL_HAS_BEEN_MAPPED) as i16,
-            0,
-        );
+        mdl.change_flags(MDL_MAPPED_TO_SYSTEM_VA | MDL_PARTIAL_HAS_BEEN_MAPPED, 0);
         Ok(())
     }
 

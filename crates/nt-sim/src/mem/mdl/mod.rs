@@ -277,7 +277,7 @@ impl Memory {
             caller.clone()
         };
         let mdl = self.mdl_block(HEADER + spanned_pages(address, len) * 8, &block_owner)?;
-        self.describe_buffer(mdl, address, len, MDL_ALLOCATED_FIXED_SIZE as i16);
+        self.describe_buffer(mdl, address, len, MDL_ALLOCATED_FIXED_SIZE);
         if self.strict {
             self.mdls
                 .with(mdl, |state| state.allocated = Some(caller.clone()));
@@ -325,7 +325,7 @@ impl Memory {
             }
         }
         self.mdl_prepare_for_reuse(mdl)?;
-        if mdl.has(MDL_PAGES_LOCKED as i16) && !mdl.has(MDL_PARTIAL as i16) {
+        if mdl.has(MDL_PAGES_LOCKED) && !mdl.has(MDL_PARTIAL) {
             return rule(
                 MdlRule::FreedLocked,
                 format_args!("the MDL {:#x} still locks its pages", mdl.0),
@@ -364,7 +364,7 @@ impl Memory {
 
     /// Undoes the mapping of a partial MDL, as the macro `MmPrepareMdlForReuse` does.
     fn mdl_prepare_for_reuse(&self, mdl: MdlView) -> Result<()> {
-        if mdl.has(MDL_PARTIAL_HAS_BEEN_MAPPED as i16) && mdl.has(MDL_MAPPED_TO_SYSTEM_VA as i16) {
+        if mdl.has(MDL_PARTIAL_HAS_BEEN_MAPPED) && mdl.has(MDL_MAPPED_TO_SYSTEM_VA) {
             self.mdl_unmap_system(mdl, mdl.mapped())?;
         }
         Ok(())
@@ -398,8 +398,7 @@ impl Memory {
         }
         let room = (usize::from(target.Size as u16)).saturating_sub(HEADER) / 8;
         let pages = spanned_pages(address, len);
-        if pages > room && target.MdlFlags & MDL_ALLOCATED_FIXED_SIZE as i16 != 0 && pages < 0x1000
-        {
+        if pages > room && target.MdlFlags & MDL_ALLOCATED_FIXED_SIZE != 0 && pages < 0x1000 {
             return rule(
                 MdlRule::Malformed,
                 format_args!(
@@ -421,11 +420,10 @@ impl Memory {
                 ),
             );
         }
-        let inherited = (MDL_SOURCE_IS_NONPAGED_POOL
-            | MDL_MAPPED_TO_SYSTEM_VA
-            | nt::sys::MDL_IO_PAGE_READ) as i16;
-        let kept = MDL_ALLOCATED_FIXED_SIZE as i16;
-        let flags = (target.MdlFlags & kept) | (source.MdlFlags & inherited) | MDL_PARTIAL as i16;
+        let inherited =
+            MDL_SOURCE_IS_NONPAGED_POOL | MDL_MAPPED_TO_SYSTEM_VA | nt::sys::MDL_IO_PAGE_READ;
+        let kept = MDL_ALLOCATED_FIXED_SIZE;
+        let flags = (target.MdlFlags & kept) | (source.MdlFlags & inherited) | MDL_PARTIAL;
         to.set_header(MDL {
             MdlFlags: flags,
             Process: source.Process,
@@ -449,7 +447,7 @@ impl Memory {
                 format_args!("{address:#x} is a user address"),
             );
         }
-        if mdl.has((MDL_PAGES_LOCKED | MDL_MAPPED_TO_SYSTEM_VA | MDL_PARTIAL) as i16) {
+        if mdl.has(MDL_PAGES_LOCKED | MDL_MAPPED_TO_SYSTEM_VA | MDL_PARTIAL) {
             return rule(
                 MdlRule::Malformed,
                 format_args!(
@@ -479,7 +477,7 @@ impl Memory {
         };
         mdl.set_pfns(&pfns);
         mdl.set_mapped(address);
-        mdl.change_flags(0, MDL_SOURCE_IS_NONPAGED_POOL as i16);
+        mdl.change_flags(0, MDL_SOURCE_IS_NONPAGED_POOL);
         Ok(())
     }
 

@@ -78,7 +78,7 @@ impl Memory {
                 return Err(error);
             }
         };
-        self.describe_buffer(mdl, 0, len, MDL_PAGES_LOCKED as i16);
+        self.describe_buffer(mdl, 0, len, MDL_PAGES_LOCKED);
         let pfns: Vec<Pfn> = runs.iter().flat_map(|run| run.pfns()).collect();
         mdl.set_pfns(&pfns);
         self.mdls
@@ -101,7 +101,7 @@ impl Memory {
 
     /// Frees the frames; the MDL itself is freed with `ExFreePool`.
     pub(crate) fn mdl_free_pages(&self, mdl: MdlView) -> Result<()> {
-        if mdl.has(MDL_MAPPED_TO_SYSTEM_VA as i16) {
+        if mdl.has(MDL_MAPPED_TO_SYSTEM_VA) {
             return rule(
                 MdlRule::FreedMapped,
                 format_args!(
@@ -133,7 +133,7 @@ impl Memory {
             );
         };
         runs.into_iter().for_each(|run| self.phys.free(run));
-        mdl.change_flags(MDL_PAGES_LOCKED as i16, 0);
+        mdl.change_flags(MDL_PAGES_LOCKED, 0);
         Ok(())
     }
 

@@ -111,7 +111,7 @@ impl Memory {
         drop(table);
         self.mdls.with(mdl, |state| state.system = None);
         mdl.change_flags(
-            (nt::sys::MDL_MAPPED_TO_SYSTEM_VA | nt::sys::MDL_PARTIAL_HAS_BEEN_MAPPED) as i16,
+            nt::sys::MDL_MAPPED_TO_SYSTEM_VA | nt::sys::MDL_PARTIAL_HAS_BEEN_MAPPED,
             0,
         );
         Ok(())

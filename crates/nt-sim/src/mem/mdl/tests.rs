@@ -53,7 +53,7 @@ fn non_paged_buffers_have_their_frames() {
             (buffer, 2 * PAGE_SIZE, 3)
         );
         memory.mdl_build_for_nonpaged(mdl).unwrap();
-        assert!(mdl.has(MDL_SOURCE_IS_NONPAGED_POOL as i16));
+        assert!(mdl.has(MDL_SOURCE_IS_NONPAGED_POOL));
         assert_eq!(mdl.mapped(), buffer);
         let expected: Vec<u64> = (0..3)
             .map(|page| memory.physical_address(buffer + page * PAGE_SIZE).unwrap() / 4096)
@@ -128,7 +128,7 @@ fn user_buffers_lock_map_and_unlock() {
         assert!(what.contains(&"locked") && what.contains(&"mapped"));
         memory.mdl_unlock(mdl).unwrap();
         assert!(
-            !mdl.has((MDL_PAGES_LOCKED | MDL_MAPPED_TO_SYSTEM_VA) as i16),
+            !mdl.has(MDL_PAGES_LOCKED | MDL_MAPPED_TO_SYSTEM_VA),
             "unlocking unmaps"
         );
         assert_eq!(broken(memory.mdl_unlock(mdl)), MdlRule::NotLocked);
@@ -211,7 +211,7 @@ fn partial_mdls_share_the_mapping_and_own_theirs() {
         (buffer + 5000, 3000, buffer + 5000)
     );
     assert_eq!(part.pfns(), whole.pfns()[1..2]);
-    assert!(part.has(MDL_PARTIAL as i16) && part.has(MDL_SOURCE_IS_NONPAGED_POOL as i16));
+    assert!(part.has(MDL_PARTIAL) && part.has(MDL_SOURCE_IS_NONPAGED_POOL));
     memory
         .mdl_build_partial(whole, part, buffer + 3 * PAGE_SIZE, 0)
         .unwrap();
@@ -246,7 +246,7 @@ fn partial_mdls_share_the_mapping_and_own_theirs() {
     let mapped = memory
         .mdl_map(part, MapMode::Kernel, MapOptions::default(), &driver())
         .unwrap();
-    assert!(part.has(MDL_PARTIAL_HAS_BEEN_MAPPED as i16));
+    assert!(part.has(MDL_PARTIAL_HAS_BEEN_MAPPED));
     assert_eq!(
         broken(memory.mdl_build_partial(locked, part, at, 10)),
         MdlRule::MappedTwice
@@ -353,7 +353,7 @@ fn reserved_addresses_map_without_failing() {
         .mdl_allocate(buffer, 2 * PAGE_SIZE, &driver())
         .unwrap();
     memory.mdl_build_for_nonpaged(mdl).unwrap();
-    mdl.change_flags(MDL_SOURCE_IS_NONPAGED_POOL as i16, MDL_PAGES_LOCKED as i16);
+    mdl.change_flags(MDL_SOURCE_IS_NONPAGED_POOL, MDL_PAGES_LOCKED);
     let wrong = memory.mdl_map_reserved(mdl, at, Tag::new(b"Else"), &driver());
     assert_eq!(broken(wrong), MdlRule::ReservedMapping);
     let mapped = memory

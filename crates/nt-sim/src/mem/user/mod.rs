@@ -273,7 +273,7 @@ impl AddressSpace {
     ///
     /// # Errors
     /// When there is none of that backing, or it is secured.
-    pub fn release(
+    pub(crate) fn release(
         &self,
         phys: &Phys,
         pins: &Pins,
@@ -482,7 +482,7 @@ impl Spaces {
 
     /// Ends an address space: its memory is unmapped, late accesses fault. The addresses that drivers had mapped
     /// are returned.
-    pub fn delete(&self, phys: &Phys, pins: &Pins, space: &AddressSpace) -> Vec<usize> {
+    pub(crate) fn delete(&self, phys: &Phys, pins: &Pins, space: &AddressSpace) -> Vec<usize> {
         space.alive.store(false, Ordering::Release);
         let ranges = std::mem::take(&mut space.ranges.lock().by_start);
         for (&start, range) in &ranges {

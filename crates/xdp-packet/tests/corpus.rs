@@ -1,0 +1,20 @@
+//! Replays the corpus of the fuzz target `packet_parse`, and the inputs that once broke it.
+
+#[path = "../../../fuzz/checks/packet_parse.rs"]
+mod packet_parse;
+
+#[test]
+fn the_fuzz_corpus_still_passes() {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fuzz/corpus/packet_parse"
+    );
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect(folder) {
+        let path = entry.unwrap().path();
+        println!("{}", path.display());
+        packet_parse::check(&std::fs::read(path).unwrap());
+        count += 1;
+    }
+    assert!(count >= 5, "the corpus is gone");
+}

@@ -12,6 +12,8 @@ pub enum Exit {
     Done,
     /// It failed.
     Failed,
+    /// It was asked for something that makes no sense.
+    Usage,
 }
 
 impl From<Exit> for ExitCode {
@@ -19,6 +21,8 @@ impl From<Exit> for ExitCode {
         match exit {
             Exit::Done => Self::SUCCESS,
             Exit::Failed => Self::FAILURE,
+            // What clap ends with, too.
+            Exit::Usage => Self::from(2),
         }
     }
 }
@@ -29,6 +33,7 @@ pub struct Failure {
     what: String,
     cause: Option<String>,
     hint: Option<String>,
+    exit: Exit,
     broken_pipe: bool,
 }
 
@@ -40,6 +45,7 @@ impl Failure {
             what: what.into(),
             cause: None,
             hint: None,
+            exit: Exit::Failed,
             broken_pipe: false,
         }
     }
@@ -56,6 +62,15 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The arguments do not go together.
+    #[must_use]
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Usage,
+            ..Self::new(what)
+        }
     }
 
     /// A file could not be read.
@@ -76,7 +91,7 @@ impl Failure {
     /// Returns the exit code.
     #[must_use]
     pub const fn exit(&self) -> Exit {
-        Exit::Failed
+        self.exit
     }
 
     /// Tells whether the failure is that nobody reads the output any more.

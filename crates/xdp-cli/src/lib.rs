@@ -28,7 +28,7 @@ struct Cli {
     command: Command,
 
     /// When to colour the output.
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    #[arg(long, global = true, display_order = 100, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     color: Color,
 }
 

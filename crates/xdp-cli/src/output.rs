@@ -5,6 +5,8 @@ use clap::ValueEnum;
 
 /// Something that has to be put right.
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// Something that is probably not meant.
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 /// Advice.
 pub(crate) const HINT: Style = AnsiColor::Cyan.on_default().bold();
 /// Something that is in order.

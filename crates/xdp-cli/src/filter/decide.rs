@@ -43,6 +43,11 @@ pub(super) fn patterns(file: &RuleFile) -> Result<Vec<Pattern<FilePorts<'_>>>, F
         .collect()
 }
 
+/// Returns how much memory the compiled rules of a file take.
+pub(super) fn memory_bytes(file: &RuleFile) -> Result<usize, Failure> {
+    Ok(Decider::new(file)?.classifier.memory_bytes())
+}
+
 /// The compiled rules of a file.
 pub(super) struct Decider<'a> {
     classifier: Classifier<FilePorts<'a>, usize, Heap>,

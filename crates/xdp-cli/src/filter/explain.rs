@@ -15,6 +15,16 @@ use xdp_abi::MatchType;
 
 /// Arguments of `xdp filter explain`.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Every packet is listed with its number, what happens to it, the rule that decides and its headers; a packet that no rule \
+matches passes. Notes say where rules see a packet differently from a network stack. A summary counts packets by rule.
+
+Exit code: 0 when every packet could be explained, 1 otherwise; what could be read is reported in any case.
+
+Examples:
+  xdp filter explain --rules rules.toml --read capture.pcapng
+  tcpdump -w - -c 100 | xdp filter explain -f rules.toml -r -
+  xdp filter explain -f rules.toml -r capture.pcap -o ndjson | jq 'select(.action == \"drop\")'")]
 pub(super) struct Args {
     /// Rule file, TOML or JSON; `-` is standard input.
     #[arg(short = 'f', long, value_name = "FILE")]
@@ -36,7 +46,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let stdin = Path::new("-");
     if args.rules == stdin && args.read == stdin {
-        return Err(Failure::new(
+        return Err(Failure::usage(
             "rules and capture cannot both come from standard input",
         ));
     }
@@ -66,11 +76,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let number = totals.packets + 1;
         let record = match next {
             Ok(captured) => explain(&file, &decider, number, &captured, &mut totals),
-            Err(problem) if problem.is_end() => {
-                end = Some((number, problem));
-                break;
+            Err(problem) => {
+                let record = unread(number, problem.to_string());
+                if problem.is_end() {
+                    end = Some((number, problem));
+                }
+                record
             }
-            Err(problem) => unread(number, problem.to_string()),
         };
         totals.packets += 1;
         if matches!(record.outcome, Outcome::Unread { .. }) {

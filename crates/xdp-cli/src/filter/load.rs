@@ -43,9 +43,8 @@ pub(super) fn show(path: &Path, text: &str, errors: &Errors) -> Failure {
         anstream::eprintln!("{}", excerpt(path, text, error));
     }
     let mistakes = count(errors.as_slice().len(), "mistake");
-    Failure::new(format!("{} has {mistakes}", path.display())).hint(
-        "docs/src/rules.md describes rule files; `xdp filter schema` prints a schema for editors",
-    )
+    Failure::new(format!("{} has {mistakes}", path.display()))
+        .hint("`xdp filter --help` lists the match types and their fields")
 }
 
 /// Shows a mistake the way compilers do.

@@ -9,10 +9,12 @@ mod report;
 
 use crate::error::{Exit, Failure};
 use clap::Subcommand;
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 /// Arguments of `xdp filter`.
 #[derive(clap::Args)]
+#[command(after_long_help = rules_help())]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -26,6 +28,34 @@ enum Command {
     Explain(explain::Args),
     /// Print the JSON schema of rule files, for editors.
     Schema,
+}
+
+/// Returns what can be written in a rule file.
+fn rules_help() -> String {
+    let mut help = String::from(
+        "\
+Rules are tried in order, and the first that matches decides; a packet that no rule matches passes:
+
+  [[rule]]
+  name = \"dns\"
+  match = \"udp-dst\"
+  port = 53
+  action = \"redirect\"                    # or pass, drop, l2fwd
+  redirect-to = { socket = \"resolver\" }  # or { map = \"by-queue\" }
+
+Match types and their fields:
+",
+    );
+    for info in xdp::rulefile::MATCHES {
+        let fields = info.fields().map(|(name, required)| match required {
+            true => name.to_owned(),
+            false => format!("[{name}]"),
+        });
+        let fields = fields.collect::<Vec<_>>().join(", ");
+        // Writing to a string cannot fail.
+        let _ = writeln!(help, "  {:24}  {:24}  {}", info.name, fields, info.about);
+    }
+    help
 }
 
 /// Runs `xdp filter`.

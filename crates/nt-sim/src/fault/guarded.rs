@@ -9,7 +9,7 @@ pub(crate) struct BadAccess {
     pub(crate) write: bool,
 }
 
-/// What the guarded routines return in RAX and RDX.
+/// What the guarded routine returns in RAX and RDX.
 #[repr(C)]
 struct Outcome {
     kind: u64,
@@ -18,7 +18,6 @@ struct Outcome {
 
 unsafe extern "sysv64" {
     fn nt_sim_guarded_copy(to: *mut u8, from: *const u8, len: usize) -> Outcome;
-    fn nt_sim_guarded_fill(to: *mut u8, byte: u8, len: usize) -> Outcome;
     safe fn nt_sim_guarded_end();
 }
 
@@ -33,20 +32,13 @@ global_asm!(
     "mov rcx, rdx",
     "rep movsb",
     "xor eax, eax",
-    "ret",
-    ".globl nt_sim_guarded_fill",
-    "nt_sim_guarded_fill:",
-    "mov rcx, rdx",
-    "mov eax, esi",
-    "rep stosb",
-    "xor eax, eax",
     ".globl nt_sim_guarded_end",
     "nt_sim_guarded_end:",
     "ret",
 );
 
-/// Where the routines end, if `rip` is inside one: the place to go on after a fault, with the
-/// outcome in RAX and RDX.
+/// If `rip` is inside the guarded routine: where to go on after a fault, and the outcome for RAX and
+/// RDX.
 pub(super) fn fix_up(rip: u64, address: u64, write: bool) -> Option<(u64, u64, u64)> {
     let start = nt_sim_guarded_copy as *const () as u64;
     let end = nt_sim_guarded_end as *const () as u64;
@@ -72,15 +64,6 @@ fn result(outcome: Outcome) -> Result<(), BadAccess> {
 pub(crate) fn copy(to: usize, from: usize, len: usize) -> Result<(), BadAccess> {
     // SAFETY: the routine touches exactly the two ranges; a fault inside it makes it return early.
     result(unsafe { nt_sim_guarded_copy(to as *mut u8, from as *const u8, len) })
-}
-
-/// Fills bytes at an address that nobody vouches for, which must not be memory of a Rust object.
-///
-/// # Errors
-/// As [`copy`].
-pub(crate) fn fill(to: usize, byte: u8, len: usize) -> Result<(), BadAccess> {
-    // SAFETY: as in `copy`.
-    result(unsafe { nt_sim_guarded_fill(to as *mut u8, byte, len) })
 }
 
 /// Reads a word at any address; `None` if it cannot be read.

@@ -295,18 +295,13 @@ fn kernel_fault(event: &Event, context: &Context) -> ! {
     let caller = seh::driver_stack(1)
         .first()
         .map_or_else(|| "a driver".to_owned(), |&address| pe::describe(address));
-    match *event {
-        Event::Page { address, write, .. } => {
-            let verb = if write { "writing" } else { "reading" };
-            bugcheck!(Rule::BadPointerArgument, address, write, context.rip;
-                "a function called by {caller} faulted {verb} {address:#x}{}: a bad pointer was passed to it",
-                null_words(address))
-        }
-        Event::User(fault) => {
-            bugcheck!(Rule::BadPointerArgument, fault.address, fault.access == Access::Write, context.rip;
-                "a function called by {caller} was passed the user address {:#x}", fault.address)
-        }
+    let (address, write) = match *event {
+        Event::Page { address, write, .. } => (address, write),
+        Event::User(fault) => (fault.address as u64, fault.access == Access::Write),
         _ => bugcheck!(Rule::Simulator, context.rip;
             "kernel code called by {caller} failed at {:#x}: {event:?}", context.rip),
-    }
+    };
+    bugcheck!(Rule::BadPointerArgument, address, write, context.rip;
+        "a function called by {caller} faulted {} {address:#x}{}: a bad pointer was passed to it",
+        if write { "writing" } else { "reading" }, null_words(address))
 }

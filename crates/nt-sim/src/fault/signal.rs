@@ -101,7 +101,9 @@ extern "C" fn on_signal(
     // SAFETY: the kernel passes the interrupted code's context, which is ours during the handler.
     let context = unsafe { &mut *ucontext.cast::<libc::ucontext_t>() };
     // SAFETY: the kernel passes what happened; faults carry an address.
-    let address = unsafe { (*info).si_addr() } as u64;
+    let info_ref = unsafe { &*info };
+    // SAFETY: as above.
+    let address = unsafe { info_ref.si_addr() } as u64;
     let mut registers = Registers::new(&mut context.uc_mcontext);
     if !handle(signal, address, &mut registers) {
         chain(signal, info, ucontext);

@@ -80,12 +80,30 @@ impl Lab {
     /// # Errors
     /// As [`Lab::load`].
     pub fn load_as(&self, file: &Path, service: &str) -> Result<Driver<'_>, LabError> {
-        let image = self
-            .enter(|| Module::load_file(file))?
-            .map_err(|cause| LabError::Image {
-                file: file.display().to_string(),
-                cause,
-            })?;
+        let image = self.enter(|| Module::load_file(file))?;
+        self.start_image(image, &file.display().to_string(), service)
+    }
+
+    /// Loads a driver from the bytes of its file and calls its `DriverEntry`.
+    ///
+    /// # Errors
+    /// As [`Lab::load`].
+    pub fn load_bytes(&self, bytes: &[u8], service: &str) -> Result<Driver<'_>, LabError> {
+        let name = format!("{service}.sys");
+        let image = self.enter(|| Module::load(bytes, &name))?;
+        self.start_image(image, &name, service)
+    }
+
+    fn start_image(
+        &self,
+        image: Result<Module, crate::pe::PeError>,
+        file: &str,
+        service: &str,
+    ) -> Result<Driver<'_>, LabError> {
+        let image = image.map_err(|cause| LabError::Image {
+            file: file.to_owned(),
+            cause,
+        })?;
         let image = Arc::new(image);
         // Unloaded images stay until the lab ends, so that late calls into them are recognised.
         self.images.lock().push(Arc::clone(&image));

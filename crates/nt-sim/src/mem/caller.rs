@@ -74,5 +74,5 @@ pub(crate) fn capture() -> Caller {
 
 /// A name for a code address.
 pub(crate) fn symbol(address: usize) -> String {
-    format!("{address:#x}")
+    crate::pe::describe(address)
 }

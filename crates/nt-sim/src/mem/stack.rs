@@ -2,35 +2,17 @@
 
 use std::ffi::c_void;
 
-use crate::arch;
-use crate::sched;
+use crate::seh;
 
 /// Innermost first. For a driver file: the return addresses on its kernel stack. For a linked driver: the frames of this
 /// thread's stack.
 pub(crate) fn driver_frames(max: usize) -> Vec<usize> {
-    let Some(thread) = sched::try_current() else {
-        return Vec::new();
-    };
-    if let Some(stack) = thread.stack() {
-        // SAFETY: the block belongs to this thread and lives as long as it.
-        let top = unsafe { (*thread.block()).kernel_rsp } as usize;
-        if stack.contains(top) {
-            let frames = scan(top, stack.top(), max);
-            if !frames.is_empty() {
-                return frames;
-            }
-        }
+    let frames = seh::driver_stack(max);
+    if frames.is_empty() {
+        unwind(max)
+    } else {
+        frames
     }
-    unwind(max)
-}
-
-/// Words on a stack that are addresses in driver images.
-fn scan(from: usize, to: usize, max: usize) -> Vec<usize> {
-    let words = (from..to).step_by(8).map(super::raw::load::<usize>);
-    words
-        .filter(|&word| arch::in_image(word))
-        .take(max)
-        .collect()
 }
 
 type Trace = extern "C" fn(*mut c_void, *mut c_void) -> i32;

@@ -11,12 +11,15 @@ use crate::{
     verifier::Rule,
 };
 
+/// An import that is not implemented. Boxed: a thunk holds its address.
+type Missing = Box<Import>;
+
 /// A loaded image whose imports are the simulated kernel's functions.
 pub(crate) struct Module {
     image: Loaded,
     _thunks: ThunkPage,
     /// What the thunks of unimplemented imports point at.
-    _missing: Vec<Box<Import>>,
+    _missing: Vec<Missing>,
 }
 
 impl Deref for Module {
@@ -64,7 +67,7 @@ impl Module {
 
 type Resolver<'a> = dyn FnMut(&[Import]) -> Result<Vec<Binding>, PeError> + 'a;
 
-fn bind_import(import: &Import, page: &mut ThunkPage, missing: &mut Vec<Box<Import>>) -> Binding {
+fn bind_import(import: &Import, page: &mut ThunkPage, missing: &mut Vec<Missing>) -> Binding {
     let Some(export) = export::lookup(&import.module, &import.name) else {
         let record = Box::new(import.clone());
         let argument = &raw const *record as u64;

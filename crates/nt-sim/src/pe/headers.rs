@@ -74,7 +74,6 @@ impl Section {
 /// What the headers of a driver file say, checked.
 #[derive(Debug)]
 pub(crate) struct Headers {
-    pub(crate) timestamp: u32,
     pub(crate) entry: u32,
     pub(crate) image_base: u64,
     pub(crate) image_size: u32,
@@ -115,7 +114,6 @@ impl Headers {
             return Err(PeError::WrongMachine(machine));
         }
         let section_count = u16_at(file, coff + 2).ok_or_else(short("the section count"))?;
-        let timestamp = u32_at(file, coff + 4).ok_or_else(short("the time stamp"))?;
         let optional_size = usize::from(u16_at(file, coff + 16).ok_or_else(short("a size"))?);
         let characteristics = u16_at(file, coff + 18).ok_or_else(short("the characteristics"))?;
         let header = slice_at(file, optional, optional_size)
@@ -152,7 +150,6 @@ impl Headers {
         let table = optional + optional_size;
         let sections = read_sections(file, table, section_count, image_size, headers_size)?;
         let headers = Headers {
-            timestamp,
             entry: field32(16),
             image_base: u64_at(header, 24).unwrap_or(0),
             image_size,

@@ -149,10 +149,6 @@ impl Image {
         self.base() + self.headers.entry as usize
     }
 
-    pub(crate) fn timestamp(&self) -> u32 {
-        self.headers.timestamp
-    }
-
     pub(crate) fn file_size(&self) -> usize {
         self.file_size
     }
@@ -175,6 +171,7 @@ impl Image {
     }
 
     /// Address of an exported function.
+    #[cfg(test)]
     pub(crate) fn export(&self, name: &str) -> Option<usize> {
         let export = self.exports.iter().find(|e| e.name == name)?;
         Some(self.base() + export.rva as usize)

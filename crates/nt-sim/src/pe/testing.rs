@@ -15,7 +15,7 @@ const TEXT: u32 = 0x2000;
 enum Op {
     Push(u8),
     Alloc(u32),
-    SetFrame { register: u8, offset: u8 },
+    SetFrame,
     SaveRegister { register: u8, offset: u32 },
     SaveXmm { register: u8, offset: u32 },
 }
@@ -57,6 +57,8 @@ pub(crate) struct DriverBuilder {
     pub(crate) data: Vec<u8>,
     pub(crate) subsystem: u16,
     pub(crate) machine: u16,
+    /// Identity of the PDB that the image says it belongs to.
+    pub(crate) pdb_guid: Option<[u8; 16]>,
 }
 
 impl DriverBuilder {
@@ -71,6 +73,7 @@ impl DriverBuilder {
             data: vec![0; 256],
             subsystem: 1,
             machine: 0x8664,
+            pdb_guid: None,
         }
     }
 
@@ -169,9 +172,9 @@ impl DriverBuilder {
     /// Prologue: `lea rbp, [rsp + offset]`, offset a multiple of 16.
     pub(crate) fn set_frame(&mut self, offset: u32) {
         self.a.lea(rbp, ptr(rsp + offset)).unwrap();
-        let (register, offset) = (number(rbp), (offset / 16) as u8);
-        self.functions.last_mut().unwrap().frame = Some((register, offset));
-        self.op(Op::SetFrame { register, offset });
+        let frame = (number(rbp), (offset / 16) as u8);
+        self.functions.last_mut().unwrap().frame = Some(frame);
+        self.op(Op::SetFrame);
     }
 
     /// Prologue: saves a register in a slot made by `alloc`.
@@ -271,6 +274,7 @@ impl DriverBuilder {
         rdata.u32(0x60);
         rdata.bytes.extend([0; 0x54]);
         rdata.bytes.extend(cookie.to_le_bytes());
+        let debug = self.pdb_guid.map(|guid| rdata.debug_directory(guid));
         let relocation_table = rdata.align(4);
         relocations.sort_unstable();
         for page in relocations.chunk_by(|a, b| a / 4096 == b / 4096) {
@@ -301,6 +305,7 @@ impl DriverBuilder {
         directories[1] = (import_table, 40);
         directories[3] = (pdata, pdata_size);
         directories[5] = (relocation_table, relocation_size);
+        directories[6] = debug.map_or((0, 0), |rva| (rva, 28));
         directories[10] = (load_config, 0x60);
         self.write_file(&sections, entry, size, &directories)
     }
@@ -403,6 +408,20 @@ impl Blob {
         at
     }
 
+    fn debug_directory(&mut self, guid: [u8; 16]) -> u32 {
+        let record = self.align(4);
+        self.bytes.extend(b"RSDS");
+        self.bytes.extend(guid);
+        self.u32(1);
+        self.string("test.pdb");
+        let size = self.here() - record;
+        let directory = self.align(4);
+        for word in [0, 0, 0, 2, size, record, 0] {
+            self.u32(word);
+        }
+        directory
+    }
+
     fn unwind_info(
         &mut self,
         function: &Function,
@@ -427,7 +446,7 @@ impl Blob {
                     code(1, 1);
                     codes.extend([size as u16, (size >> 16) as u16]);
                 }
-                Op::SetFrame { .. } => code(3, 0),
+                Op::SetFrame => code(3, 0),
                 Op::SaveRegister { register, offset } => {
                     code(4, register);
                     codes.push((offset / 8) as u16);

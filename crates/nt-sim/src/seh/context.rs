@@ -24,8 +24,6 @@ pub(crate) struct Context {
 }
 
 pub(crate) const RAX: usize = 0;
-pub(crate) const RCX: usize = 1;
-pub(crate) const RDX: usize = 2;
 pub(crate) const RBX: usize = 3;
 pub(crate) const RSP: usize = 4;
 pub(crate) const RBP: usize = 5;

@@ -345,7 +345,9 @@ fn go_on(context: &Context, call: *mut CallFrame, running: *mut Running) -> ! {
     forget(running);
     // SAFETY: the frame that is gone on with belongs to this call, so it has not returned; its
     // handlers are abandoned with what called them.
-    unsafe { (*call).resume_inside() };
+    let call = unsafe { &mut *call };
+    // SAFETY: as above.
+    unsafe { call.resume_inside() };
     // SAFETY: the context is one of a live driver frame. Skipped are driver frames and this
     // module's own, which own nothing.
     unsafe { restore(context) }

@@ -132,9 +132,10 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     fn RtlRestoreContext(context: *const Context, _record: *mut ExceptionRecord) {
         // SAFETY: the caller passes a context of a frame that is alive.
         let context = unsafe { (*context).clone() };
-        let call = crate::arch::current_call();
         // SAFETY: the context belongs to the driver that called, whose call has not returned.
-        unsafe { (*call).resume_inside() };
+        let call = unsafe { &mut *crate::arch::current_call() };
+        // SAFETY: as above; what runs inside the call is left.
+        unsafe { call.resume_inside() };
         // SAFETY: as above; kernel frames that are skipped own nothing.
         unsafe { super::restore(&context) }
     }
@@ -157,7 +158,9 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         let found: Vec<usize> = found.into_iter().skip(skip as usize).collect();
         for (i, address) in found.iter().enumerate() {
             // SAFETY: the caller passes room for `count` addresses, and there are not more.
-            unsafe { frames.add(i).write(*address) };
+            let slot = unsafe { frames.add(i) };
+            // SAFETY: as above.
+            unsafe { slot.write(*address) };
         }
         if !hash.is_null() {
             let sum = found.iter().fold(0_u32, |sum, a| sum.wrapping_add(*a as u32));

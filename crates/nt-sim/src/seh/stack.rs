@@ -25,7 +25,9 @@ pub(crate) fn driver_stack(limit: usize) -> Vec<usize> {
     } else {
         let block = thread.block();
         // SAFETY: the block belongs to this thread.
-        let (rsp, registers) = unsafe { ((*block).kernel_rsp, (*block).raise_context) };
+        let rsp = unsafe { (*block).kernel_rsp };
+        // SAFETY: as above.
+        let registers = unsafe { (*block).raise_context };
         start(rsp, registers, limit, &mut found);
     }
     let mut call: *const CallFrame = arch::current_call();

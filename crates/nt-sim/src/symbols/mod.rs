@@ -1,12 +1,28 @@
 //! Names of driver addresses, for reports.
 
+mod linked;
 mod pdb;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
-use crate::pe::Image;
+use crate::{
+    pe::{self, Image},
+    seh,
+};
+
+/// Most frames in a report.
+const MOST_FRAMES: usize = 32;
+
+/// The driver functions on this thread's stack, innermost first, in words.
+pub(crate) fn driver_stack() -> Vec<String> {
+    let frames = seh::driver_stack(MOST_FRAMES);
+    if frames.is_empty() {
+        return linked::driver_stack(MOST_FRAMES);
+    }
+    frames.into_iter().map(pe::describe).collect()
+}
 
 /// Functions of an image by address.
 #[derive(Debug, Default)]

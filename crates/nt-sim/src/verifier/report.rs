@@ -35,7 +35,7 @@ impl BugCheck {
             thread: thread.map_or_else(|| "none".to_owned(), |t| t.name.clone()),
             processor: thread.map_or(0, |t| t.processor()),
             irql: thread.map_or(0, |t| t.irql()),
-            stack: Vec::new(),
+            stack: crate::symbols::driver_stack(),
         }
     }
 

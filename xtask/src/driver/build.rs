@@ -7,9 +7,12 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::toolchain::{Core, Toolchain};
-use super::{root, target_dir, version};
+use super::{anchor, root, target_dir, version};
 use crate::Arch;
 use crate::check::checksum;
+
+/// Name of the entry point.
+const ENTRY: &str = "DriverEntry";
 
 /// Variables of the outer cargo or rustup that would confuse another toolchain's cargo.
 const NOT_INHERITED: [&str; 9] = [
@@ -106,21 +109,25 @@ fn link(arch: Arch, toolchain: &Toolchain, folder: &Path) -> Result<()> {
     let resource = format!("{out}/version.res");
     std::fs::write(folder.join(&resource), version::resource_file())
         .with_context(|| format!("cannot write {resource}"))?;
+    let anchor = format!("{out}/anchor.obj");
+    std::fs::write(folder.join(&anchor), anchor::object_file(arch, ENTRY)?)
+        .with_context(|| format!("cannot write {anchor}"))?;
     let mut linker = Command::new(&toolchain.linker);
     // The PDB records the linker's name. By this one rust-lld also knows what kind of linker to be.
     linker.arg0("lld-link").current_dir(folder);
     linker
-        .args(["/NOLOGO", "/DRIVER", "/ENTRY:DriverEntry", "/NODEFAULTLIB"])
+        .args(["/NOLOGO", "/DRIVER", "/NODEFAULTLIB"])
         .args(["/SUBSYSTEM:NATIVE,10.0", "/OSVERSION:10.0"])
         .args(["/DYNAMICBASE", "/HIGHENTROPYVA", "/NXCOMPAT", "/FIXED:NO"])
         .args(["/OPT:REF", "/OPT:ICF", "/Brepro", "/INCREMENTAL:NO"])
         .args(["/DEBUG", "/PDBALTPATH:xdp.pdb", "/PDBSOURCEPATH:/xdp"])
+        .arg(format!("/ENTRY:{ENTRY}"))
         .arg(format!("/MACHINE:{}", arch.linker_machine()))
         .arg(format!("/OUT:{out}/xdp.sys"))
         .arg(format!("/PDB:{out}/xdp.pdb"))
         .arg(format!("/MAP:{out}/xdp.map"))
         .arg(library(arch))
-        .arg(&resource);
+        .args([&resource, &anchor]);
     run(&mut linker, "linking the driver")
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Nothing of Microsoft's kits takes part: imports are `raw-dylib`, the version resource is written here.
 
+mod anchor;
 mod build;
 mod toolchain;
 pub(crate) mod version;

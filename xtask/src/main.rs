@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod demo;
 mod driver;
+mod equivalence;
 mod house;
 
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ enum Task {
     },
     /// Shows real programs talking through the driver.
     Demo(demo::Args),
+    /// Compares the rule classifier with a plain walk over the list, on random lists and frames.
+    Equivalence(equivalence::Args),
     /// Checks the dependency arrows, the unsafe table and the file sizes.
     House,
 }
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
             arch, toolchain, ..
         } => driver::run(arch, toolchain),
         Task::Demo(args) => demo::run(&args),
+        Task::Equivalence(args) => Ok(equivalence::run(&args)),
         Task::House => house::run(),
     };
     result.unwrap_or_else(|error| {

@@ -1,6 +1,6 @@
 //! Addresses as numbers, first byte of the packet highest.
 
-use crate::hash::Key;
+use crate::hash::{Key, ODD, fold};
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// A number of [`Address::BITS`] bits, counted from the most significant one.
@@ -98,7 +98,7 @@ impl V6 {
 
 impl Address for V6 {
     const BITS: u32 = 128;
-    type Key = [u32; 5];
+    type Key = Numbered6;
 
     #[inline]
     fn and(self, mask: Self) -> Self {
@@ -148,19 +148,48 @@ impl Address for V6 {
     #[inline]
     // The halves are taken apart on purpose.
     fn keyed(self, number: u32) -> Self::Key {
-        [
+        Numbered6 {
+            address: self,
             number,
-            (self.high >> 32) as u32,
-            self.high as u32,
-            (self.low >> 32) as u32,
-            self.low as u32,
-        ]
+        }
     }
 
     #[inline]
     fn prefix_length(self) -> Option<u32> {
         let len = self.wide().leading_ones();
         (self == Self::mask(len)).then_some(len)
+    }
+}
+
+impl Key for V6 {
+    #[inline]
+    fn hash(&self, seed: u64) -> u64 {
+        fold(self.high ^ seed, self.low ^ ODD)
+    }
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        (self.high ^ other.high) | (self.low ^ other.low) == 0
+    }
+}
+
+/// An IPv6 address behind the number of its mask.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Numbered6 {
+    address: V6,
+    number: u32,
+}
+
+impl Key for Numbered6 {
+    #[inline]
+    fn hash(&self, seed: u64) -> u64 {
+        let numbered = seed ^ u64::from(self.number).wrapping_mul(ODD);
+        fold(self.address.high ^ numbered, self.address.low ^ ODD)
+    }
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        self.address.same(&other.address) && self.number == other.number
     }
 }
 

@@ -35,22 +35,25 @@ pub(crate) enum Ring {
     Peers,
 }
 
-pub(crate) struct Live<P, T> {
-    pub(crate) pattern: Pattern<P>,
-    pub(crate) value: T,
-}
-
-struct Entry<P, T> {
-    live: Option<Live<P, T>>,
-    key: u32,
+/// What is needed to change the list.
+struct Entry<P> {
+    pattern: Option<Pattern<P>>,
     /// Where the rule goes when the holes are squeezed out.
     target: u32,
     same: Link,
     peers: Link,
 }
 
+/// What a packet that matches needs: apart from the rest, so that more of it fits into the caches.
+struct Outcome<T> {
+    key: u32,
+    value: Option<T>,
+}
+
 pub(crate) struct Arena<P, T, S: Store> {
-    entries: S::Buf<Entry<P, T>>,
+    entries: S::Buf<Entry<P>>,
+    /// One for each entry.
+    outcomes: S::Buf<Outcome<T>>,
     /// From a key to the rule; an unused key holds the next unused one.
     keys: S::Buf<u32>,
     unused_key: u32,
@@ -61,6 +64,7 @@ impl<P, T, S: Store> Arena<P, T, S> {
     pub(crate) fn new(pool: &Pool<S>) -> Self {
         Self {
             entries: pool.buffer(),
+            outcomes: pool.buffer(),
             keys: pool.buffer(),
             unused_key: NONE,
             live: 0,
@@ -85,9 +89,11 @@ impl<P, T, S: Store> Arena<P, T, S> {
     ) -> Result<(), OutOfMemory> {
         if additional > 1 {
             pool.reserve_exact(&mut self.entries, additional)?;
+            pool.reserve_exact(&mut self.outcomes, additional)?;
             pool.reserve_exact(&mut self.keys, additional)?;
         }
         pool.reserve(&mut self.entries, additional)?;
+        pool.reserve(&mut self.outcomes, additional)?;
         pool.reserve(&mut self.keys, additional)?;
         // The last number means "none".
         if self.entries.len() >= (NONE >> 1) as usize {
@@ -119,11 +125,14 @@ impl<P, T, S: Store> Arena<P, T, S> {
             }
         };
         self.entries.try_push(Entry {
-            live: Some(Live { pattern, value }),
-            key,
+            pattern: Some(pattern),
             target: 0,
             same: link,
             peers: link,
+        })?;
+        self.outcomes.try_push(Outcome {
+            key,
+            value: Some(value),
         })?;
         self.live = self.live.saturating_add(1);
         Ok((id, RuleKey(key)))
@@ -131,42 +140,48 @@ impl<P, T, S: Store> Arena<P, T, S> {
 
     pub(crate) fn id_of(&self, key: RuleKey) -> Option<u32> {
         let id = *self.keys.get(key.index())?;
-        let entry = self.entries.get(id as usize)?;
-        (entry.key == key.0 && entry.live.is_some()).then_some(id)
+        let outcome = self.outcomes.get(id as usize)?;
+        (outcome.key == key.0 && outcome.value.is_some()).then_some(id)
     }
 
     /// Takes a rule out; it must have left its rings.
-    pub(crate) fn take(&mut self, id: u32) -> Option<Live<P, T>> {
-        let entry = self.entries.get_mut(id as usize)?;
-        let live = entry.live.take()?;
-        if let Some(place) = self.keys.get_mut(entry.key as usize) {
+    pub(crate) fn take(&mut self, id: u32) -> Option<(Pattern<P>, T)> {
+        let pattern = self.entries.get_mut(id as usize)?.pattern.take()?;
+        let outcome = self.outcomes.get_mut(id as usize)?;
+        let value = outcome.value.take()?;
+        if let Some(place) = self.keys.get_mut(outcome.key as usize) {
             *place = self.unused_key;
-            self.unused_key = entry.key;
+            self.unused_key = outcome.key;
         }
         self.live = self.live.saturating_sub(1);
-        while matches!(self.entries.last(), Some(entry) if entry.live.is_none()) {
+        while matches!(self.entries.last(), Some(entry) if entry.pattern.is_none()) {
             let _hole = self.entries.pop();
+            let _hole = self.outcomes.pop();
         }
-        Some(live)
+        Some((pattern, value))
     }
 
     #[inline]
-    pub(crate) fn get(&self, id: u32) -> Option<&Live<P, T>> {
-        self.entries.get(id as usize)?.live.as_ref()
+    pub(crate) fn pattern(&self, id: u32) -> Option<&Pattern<P>> {
+        self.entries.get(id as usize)?.pattern.as_ref()
     }
 
     #[inline]
-    pub(crate) fn key_of(&self, id: u32) -> Option<RuleKey> {
-        self.entries
-            .get(id as usize)
-            .map(|entry| RuleKey(entry.key))
+    pub(crate) fn outcome(&self, id: u32) -> Option<(RuleKey, &T)> {
+        let outcome = self.outcomes.get(id as usize)?;
+        Some((RuleKey(outcome.key), outcome.value.as_ref()?))
     }
 
     /// Returns the rules in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (RuleKey, &Live<P, T>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (RuleKey, &Pattern<P>, &T)> {
+        let outcomes = self.outcomes.iter();
         self.entries
             .iter()
-            .filter_map(|entry| Some((RuleKey(entry.key), entry.live.as_ref()?)))
+            .zip(outcomes)
+            .filter_map(|(entry, outcome)| {
+                let (pattern, value) = (entry.pattern.as_ref()?, outcome.value.as_ref()?);
+                Some((RuleKey(outcome.key), pattern, value))
+            })
     }
 
     fn link(&mut self, ring: Ring, id: u32) -> Option<&mut Link> {
@@ -217,7 +232,7 @@ impl<P, T, S: Store> Arena<P, T, S> {
         let mut next = 0u32;
         for entry in self.entries.iter_mut() {
             entry.target = next;
-            if entry.live.is_some() {
+            if entry.pattern.is_some() {
                 next = next.wrapping_add(1);
             }
         }
@@ -230,20 +245,20 @@ impl<P, T, S: Store> Arena<P, T, S> {
     /// Moves every rule to its target.
     pub(crate) fn squeeze(&mut self) {
         for index in 0..self.entries.len() {
-            let Some(entry) = self.entries.get(index) else {
+            let (Some(entry), Some(outcome)) = (self.entries.get(index), self.outcomes.get(index))
+            else {
                 return;
             };
-            if entry.live.is_none() {
+            if entry.pattern.is_none() {
                 continue;
             }
-            let (key, target, same, peers) = (entry.key, entry.target, entry.same, entry.peers);
             let renamed = |link: Link| Link {
                 next: self.target(link.next),
                 previous: self.target(link.previous),
             };
-            let (same, peers) = (renamed(same), renamed(peers));
-            if let Some(place) = self.keys.get_mut(key as usize) {
-                *place = target;
+            let (same, peers) = (renamed(entry.same), renamed(entry.peers));
+            if let Some(place) = self.keys.get_mut(outcome.key as usize) {
+                *place = entry.target;
             }
             if let Some(entry) = self.entries.get_mut(index) {
                 entry.same = same;
@@ -252,19 +267,24 @@ impl<P, T, S: Store> Arena<P, T, S> {
         }
         let mut next = 0usize;
         for index in 0..self.entries.len() {
-            if matches!(self.entries.get(index), Some(entry) if entry.live.is_some()) {
-                if let Ok([hole, entry]) = self.entries.get_disjoint_mut([next, index]) {
-                    core::mem::swap(hole, entry);
-                }
+            if matches!(self.entries.get(index), Some(entry) if entry.pattern.is_some()) {
+                exchange(&mut self.entries, next, index);
+                exchange(&mut self.outcomes, next, index);
                 next = next.wrapping_add(1);
             }
         }
         self.entries.truncate(next);
+        self.outcomes.truncate(next);
+    }
+}
+
+fn exchange<T>(list: &mut [T], one: usize, other: usize) {
+    if let Ok([one, other]) = list.get_disjoint_mut([one, other]) {
+        core::mem::swap(one, other);
     }
 }
 
 /// Narrows an index that [`Arena::reserve`] keeps below 2^31.
-// Reserve() refuses what does not fit.
 const fn narrow(index: usize) -> u32 {
     index as u32
 }

@@ -2,21 +2,70 @@
 
 use crate::NONE;
 use crate::groups::Groups;
+use crate::hash::{Key, ODD, fold};
 use crate::pattern::{CidSlice, Flow};
 use crate::store::{OutOfMemory, Pool, Store};
 use crate::table::Table;
 
-/// Offset and end of the bytes that are compared.
-type Part = [u8; 2];
+/// The bytes that a group of rules compares.
+#[derive(Clone, Copy)]
+pub(crate) struct Part {
+    offset: u8,
+    /// How long a connection ID must be at least.
+    end: u8,
+    mask: Bytes,
+}
 
-/// Port, part, and the bytes followed by zeros.
-type Key = [u32; 6];
+impl Part {
+    fn of(cid: &CidSlice) -> Self {
+        let (offset, end) = (cid.offset(), cid.end());
+        let ones = [u8::MAX; CidSlice::MAX];
+        let length = usize::from(end.wrapping_sub(offset));
+        Self {
+            offset,
+            end,
+            mask: Bytes::load(ones.get(..length).unwrap_or(&ones)),
+        }
+    }
+}
+
+impl PartialEq for Part {
+    fn eq(&self, other: &Self) -> bool {
+        (self.offset, self.end) == (other.offset, other.end)
+    }
+}
+
+impl Eq for Part {}
+
+/// Port, part, and the bytes of the part followed by zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct CidKey {
+    bytes: Bytes,
+    head: u32,
+}
+
+impl Key for CidKey {
+    #[inline]
+    fn hash(&self, seed: u64) -> u64 {
+        let rest = u64::from(self.head) << 32 | u64::from(self.bytes.high);
+        let first = fold(self.bytes.low ^ seed, self.bytes.middle ^ ODD);
+        fold(first, rest ^ ODD)
+    }
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        (self.bytes.low ^ other.bytes.low)
+            | (self.bytes.middle ^ other.bytes.middle)
+            | u64::from((self.bytes.high ^ other.bytes.high) | (self.head ^ other.head))
+            == 0
+    }
+}
 
 pub(crate) struct Cids<S: Store> {
     /// How many rules name a port: most packets are of no interest here, and end at this.
     ports: Table<u16, S>,
     pub(crate) groups: Groups<Part, S>,
-    pub(crate) table: Table<Key, S>,
+    pub(crate) table: Table<CidKey, S>,
 }
 
 impl<S: Store> Cids<S> {
@@ -28,20 +77,22 @@ impl<S: Store> Cids<S> {
         }
     }
 
+    /// Tells whether there are rules for a port.
+    #[inline]
+    pub(crate) fn wants(&self, port: u16) -> bool {
+        self.ports.find(&port) != NONE
+    }
+
     /// Returns the earliest rule for a packet with this port and connection ID if it is earlier than `best`.
     #[inline]
     pub(crate) fn find(&self, port: u16, cid: &[u8], mut best: u32) -> u32 {
-        if self.ports.find(&port) == NONE {
-            return best;
-        }
         let bytes = Bytes::load(cid);
         for group in self.groups.iter() {
             if group.head >= best {
                 break;
             }
-            let [_, end] = group.part;
-            if usize::from(end) <= cid.len() {
-                best = best.min(self.table.find(&bytes.key(port, group.part)));
+            if usize::from(group.part.end) <= cid.len() {
+                best = best.min(self.table.find(&bytes.key(port, &group.part)));
             }
         }
         best
@@ -72,87 +123,99 @@ impl<S: Store> Cids<S> {
 }
 
 /// Returns where the rules for a flow are found.
-pub(crate) fn place(flow: &Flow) -> (Part, Key) {
-    let part = [flow.cid.offset(), flow.cid.end()];
-    let [offset, end] = part;
-    // The rule's bytes lie at its offset of a connection ID: as if from a packet that has just those.
-    let unshifted = Bytes::load(flow.cid.padded());
-    (
-        part,
-        unshifted.key_with(flow.port, [0, end.wrapping_sub(offset)], part),
-    )
+pub(crate) fn place(flow: &Flow) -> (Part, CidKey) {
+    let part = Part::of(&flow.cid);
+    let bytes = Bytes::load(flow.cid.padded());
+    (part, bytes.headed(flow.port, &part))
 }
 
 /// The first twenty bytes of a connection ID, zeros behind its end; first byte lowest.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Bytes {
-    low: u128,
+    low: u64,
+    middle: u64,
     high: u32,
 }
 
 impl Bytes {
-    /// Reads up to twenty bytes with two loads that overlap where there are fewer.
+    /// Reads up to twenty bytes, with two loads that overlap where there are fewer than the loads have.
     #[inline]
     fn load(cid: &[u8]) -> Self {
         let bits = |bytes: usize| (bytes as u32).wrapping_mul(8);
         let count = cid.len().min(CidSlice::MAX);
         let cid = cid.get(..count).unwrap_or(cid);
-        if let (Some(first), Some(last)) = (cid.first_chunk::<16>(), cid.last_chunk::<4>()) {
-            let behind = bits(CidSlice::MAX.wrapping_sub(count));
+        if let (Some((first, rest)), Some(last)) = (cid.split_first_chunk(), cid.last_chunk::<4>())
+        {
+            let low = u64::from_le_bytes(*first);
+            if let Some(second) = rest.first_chunk() {
+                let behind = bits(CidSlice::MAX.wrapping_sub(count));
+                return Self {
+                    low,
+                    middle: u64::from_le_bytes(*second),
+                    high: u32::from_le_bytes(*last).unbounded_shr(behind),
+                };
+            }
+            let end = cid.last_chunk().map_or(0, |last| u64::from_le_bytes(*last));
             return Self {
-                low: u128::from_le_bytes(*first),
-                high: u32::from_le_bytes(*last).unbounded_shr(behind),
+                low,
+                middle: end.unbounded_shr(bits(16usize.wrapping_sub(count))),
+                high: 0,
             };
         }
         let low = if let (Some(first), Some(last)) = (cid.first_chunk(), cid.last_chunk()) {
-            let shift = bits(count.wrapping_sub(8));
-            u128::from(u64::from_le_bytes(*first))
-                | u128::from(u64::from_le_bytes(*last)).unbounded_shl(shift)
-        } else if let (Some(first), Some(last)) = (cid.first_chunk(), cid.last_chunk()) {
             let shift = bits(count.wrapping_sub(4));
-            u128::from(u32::from_le_bytes(*first))
-                | u128::from(u32::from_le_bytes(*last)).unbounded_shl(shift)
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << shift
         } else {
             cid.iter()
                 .rev()
-                .fold(0, |bytes, &byte| bytes << 8 | u128::from(byte))
+                .fold(0, |bytes, &byte| bytes << 8 | u64::from(byte))
         };
-        Self { low, high: 0 }
-    }
-
-    #[inline]
-    fn key(self, port: u16, part: Part) -> Key {
-        self.key_with(port, part, part)
-    }
-
-    /// Cuts out the bytes of `cut`, and makes them a key of the group of `part`.
-    #[inline]
-    fn key_with(self, port: u16, [offset, end]: Part, part: Part) -> Key {
-        let start = u32::from(offset).wrapping_mul(8);
-        let size = u32::from(end.wrapping_sub(offset)).wrapping_mul(8);
-        let mut low = self.low;
-        let mut high = self.high;
-        if start > 0 {
-            let into_low = if start >= 128 {
-                u128::from(high) >> (start & 31)
-            } else {
-                u128::from(high).unbounded_shl(128u32.wrapping_sub(start))
-            };
-            low = low.unbounded_shr(start) | into_low;
-            high = high.unbounded_shr(start);
+        Self {
+            low,
+            middle: 0,
+            high: 0,
         }
-        low &= !u128::MAX.unbounded_shl(size);
-        high &= !u32::MAX.unbounded_shl(size.saturating_sub(128));
-        let [group_offset, group_end] = part;
-        let head = u32::from(port) | u32::from(group_offset) << 16 | u32::from(group_end) << 24;
-        [
-            head,
-            low as u32,
-            (low >> 32) as u32,
-            (low >> 64) as u32,
-            (low >> 96) as u32,
-            high,
-        ]
+    }
+
+    /// Cuts out a part, as a key.
+    #[inline]
+    fn key(self, port: u16, part: &Part) -> CidKey {
+        let bytes = if part.offset == 0 {
+            self
+        } else {
+            self.without_first(part.offset)
+        };
+        let cut = Self {
+            low: bytes.low & part.mask.low,
+            middle: bytes.middle & part.mask.middle,
+            high: bytes.high & part.mask.high,
+        };
+        cut.headed(port, part)
+    }
+
+    #[inline]
+    fn headed(self, port: u16, part: &Part) -> CidKey {
+        CidKey {
+            bytes: self,
+            head: u32::from(port) | u32::from(part.offset) << 16 | u32::from(part.end) << 24,
+        }
+    }
+
+    /// Moves all bytes forward.
+    fn without_first(self, count: u8) -> Self {
+        let wide = u128::from(self.low) | u128::from(self.middle) << 64;
+        let count = u32::from(count).wrapping_mul(8);
+        // What moves from the last four bytes into the first sixteen.
+        let moved = match count.checked_sub(128) {
+            Some(more) => u128::from(self.high.unbounded_shr(more)),
+            None => u128::from(self.high).unbounded_shl(128u32.wrapping_sub(count)),
+        };
+        let wide = wide.unbounded_shr(count) | moved;
+        Self {
+            low: wide as u64,
+            middle: (wide >> 64) as u64,
+            high: self.high.unbounded_shr(count),
+        }
     }
 }
 
@@ -161,16 +224,18 @@ mod tests {
     use super::*;
 
     /// The same by bytes.
-    fn expected(port: u16, cid: &[u8], [offset, end]: Part) -> Key {
+    fn expected(port: u16, cid: &[u8], [offset, end]: [u8; 2]) -> CidKey {
         let mut bytes = [0u8; 20];
         let cut = &cid[usize::from(offset)..usize::from(end)];
         bytes[..cut.len()].copy_from_slice(cut);
-        let head = u32::from(port) | u32::from(offset) << 16 | u32::from(end) << 24;
-        let mut key = [head; 6];
-        for (word, bytes) in key[1..].iter_mut().zip(bytes.chunks_exact(4)) {
-            *word = u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+        CidKey {
+            bytes: Bytes {
+                low: u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")),
+                middle: u64::from_le_bytes(bytes[8..16].try_into().expect("eight bytes")),
+                high: u32::from_le_bytes(bytes[16..].try_into().expect("four bytes")),
+            },
+            head: u32::from(port) | u32::from(offset) << 16 | u32::from(end) << 24,
         }
-        key
     }
 
     #[test]
@@ -181,12 +246,17 @@ mod tests {
             let most = length.min(20) as u8;
             for offset in 0..=most {
                 for end in offset..=most {
-                    let part = [offset, end];
-                    let key = Bytes::load(cid).key(443, part);
-                    assert_eq!(key, expected(443, cid, part), "{length} {part:?}");
                     let cut = &cid[usize::from(offset)..usize::from(end)];
-                    let cid = CidSlice::new(offset, cut).expect("within 20 bytes");
-                    assert_eq!(place(&Flow { port: 443, cid }), (part, key));
+                    let slice = CidSlice::new(offset, cut).expect("within 20 bytes");
+                    let part = Part::of(&slice);
+                    let key = Bytes::load(cid).key(443, &part);
+                    assert_eq!(key, expected(443, cid, [offset, end]), "{length}");
+                    let flow = Flow {
+                        port: 443,
+                        cid: slice,
+                    };
+                    let (found, rule) = place(&flow);
+                    assert!(found == part && rule == key, "{length} {offset} {end}");
                 }
             }
         }

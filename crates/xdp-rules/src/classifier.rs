@@ -102,29 +102,26 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     /// Removes a rule; `None` if there is none with this key.
     pub fn remove(&mut self, key: RuleKey) -> Option<(Pattern<P>, T)> {
         let id = self.arena.id_of(key)?;
-        if let Some(place) = Place::of(&self.arena.get(id)?.pattern) {
+        if let Some(place) = Place::of(self.arena.pattern(id)?) {
             let head = self.tables.head(place.step());
             self.tables.remove(&mut self.arena, place, id);
             if self.tables.head(place.step()) != head {
                 self.plans = Plans::new(&self.tables);
             }
         }
-        let live = self.arena.take(id)?;
-        Some((live.pattern, live.value))
+        self.arena.take(id)
     }
 
     /// Returns a rule.
     #[must_use]
     pub fn get(&self, key: RuleKey) -> Option<(&Pattern<P>, &T)> {
-        let live = self.arena.get(self.arena.id_of(key)?)?;
-        Some((&live.pattern, &live.value))
+        let id = self.arena.id_of(key)?;
+        Some((self.arena.pattern(id)?, self.arena.outcome(id)?.1))
     }
 
     /// Returns the rules in the order of the list.
     pub fn iter(&self) -> impl Iterator<Item = (RuleKey, &Pattern<P>, &T)> {
-        self.arena
-            .iter()
-            .map(|(key, live)| (key, &live.pattern, &live.value))
+        self.arena.iter()
     }
 
     /// Closes the holes that removed rules left.

@@ -2,13 +2,21 @@
 
 use crate::NONE;
 use crate::address::V6;
+use crate::cids::Cids;
 use crate::classifier::{Classifier, Hit};
+use crate::hash::Key;
+use crate::index::{ByPrefix, Exact};
+use crate::masks::ByMask;
 use crate::pattern::PortSet;
 use crate::plan::Class;
+use crate::port_sets::PortSets;
 use crate::store::Store;
-use crate::tables::{Step, tuple4, tuple6, words};
+use crate::tables::{Step, Tuple6};
 use xdp_abi::Port;
-use xdp_packet::{Depth, Facts, Frame, Icmp, Ipv4, Ipv6, Packet, Scratch, protocol};
+use xdp_packet::{
+    Depth, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Facts, Frame, Icmp, Ipv6, Packet, Quic, Scratch,
+    protocol,
+};
 
 impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     /// Returns how deep packets must be parsed for [`Classifier::find`]; `None` when the rules do not look at them.
@@ -24,12 +32,36 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     pub fn classify(&self, frame: &Frame<'_>) -> Option<Hit<'_, T>> {
         let id = match self.depth() {
             None => self.tables.all.head,
-            Some(depth) => {
-                let mut scratch = Scratch::new();
-                self.search(&Packet::parse(frame, depth, &mut scratch))
-            }
+            Some(depth) if frame.is_contiguous() => self.search_slice(frame.first(), depth),
+            Some(depth) => self.search_split(frame, depth),
         };
         self.hit(id)
+    }
+
+    /// Searches for a frame of one buffer. UDP, where nearly all rules are, is recognised at a glance: its headers have fixed
+    /// places, so that one look at the length is enough.
+    #[inline]
+    fn search_slice(&self, bytes: &[u8], depth: Depth) -> u32 {
+        if let Some((head, payload)) = bytes.split_first_chunk::<42>()
+            && is_udp4(head)
+        {
+            let [.., a, b, c, d, e, f, g, h, i, j, k, l, _, _, _, _] = *head;
+            return self.udp4(
+                u32::from_be_bytes([a, b, c, d]),
+                u32::from_be_bytes([e, f, g, h]),
+                u32::from_be_bytes([i, j, k, l]),
+                payload,
+            );
+        }
+        if let Some((head, payload)) = bytes.split_first_chunk::<62>()
+            && is_udp6(head)
+            && let Some((ip, udp)) = head.split_last_chunk::<8>()
+            && let Some((_, ends)) = ip.split_last_chunk::<32>()
+        {
+            let [a, b, c, d, ..] = *udp;
+            return self.udp6(ends, u32::from_be_bytes([a, b, c, d]), payload);
+        }
+        self.search(Packet::parse_slice(bytes, depth))
     }
 
     /// Finds the first rule that matches a packet, which must have been parsed to [`Classifier::depth`] at least: rules that
@@ -37,118 +69,219 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     #[inline]
     #[must_use]
     pub fn find(&self, packet: &Packet<'_>) -> Option<Hit<'_, T>> {
-        self.hit(self.search(packet))
+        self.hit(self.search(*packet))
     }
 
     #[inline]
     fn hit(&self, id: u32) -> Option<Hit<'_, T>> {
-        if id == NONE {
-            return None;
-        }
-        Some(Hit {
-            key: self.arena.key_of(id)?,
-            value: &self.arena.get(id)?.value,
-        })
+        let (key, value) = self.arena.outcome(id)?;
+        Some(Hit { key, value })
+    }
+
+    #[inline(never)]
+    fn search_split(&self, frame: &Frame<'_>, depth: Depth) -> u32 {
+        let mut scratch = Scratch::new();
+        self.search(Packet::parse(frame, depth, &mut scratch))
     }
 
     /// Searches one structure after the other until what was found is earlier than anything in those left.
-    #[inline]
-    fn search(&self, packet: &Packet<'_>) -> u32 {
+    #[inline(never)]
+    fn search(&self, packet: Packet<'_>) -> u32 {
+        let class = Class::of(packet.facts());
+        match class {
+            Class::NotIp => self.tables.all.head,
+            Class::Udp4 => {
+                let (Some(ip), Some(ports)) = (packet.ipv4(), packet.ports()) else {
+                    return NONE;
+                };
+                let from = u32::from_be_bytes(ip.source());
+                let to = u32::from_be_bytes(ip.destination());
+                self.udp4(from, to, pair(ports), packet.payload())
+            }
+            Class::Tcp4 => self.tcp4(packet),
+            Class::Other4 => self.other4(packet),
+            Class::Udp6 => {
+                let (Some(ip), Some(ports)) = (packet.ipv6(), packet.ports()) else {
+                    return NONE;
+                };
+                self.udp6(ends(ip), pair(ports), packet.payload())
+            }
+            Class::Tcp6 => self.tcp6(packet),
+            Class::Other6 => self.other6(packet),
+        }
+    }
+
+    /// Takes the planned steps as long as they can still find something earlier.
+    #[inline(always)]
+    fn steps(&self, class: Class, step: impl Fn(Step, u32) -> u32) -> u32 {
         let mut best = NONE;
-        for planned in self.plans.steps(Class::of(packet.facts())) {
+        for planned in self.plans.steps(class) {
             if planned.head >= best {
                 break;
             }
-            best = best.min(self.step(planned.step, packet, best));
+            best = best.min(step(planned.step, best));
         }
         best
     }
 
+    /// Searches for IPv4 UDP; `ports` is the source port, then the destination port.
     #[inline]
-    fn step(&self, step: Step, packet: &Packet<'_>, best: u32) -> u32 {
+    fn udp4(&self, from: u32, to: u32, ports: u32, payload: &[u8]) -> u32 {
         let tables = &self.tables;
-        // A step is only tried on packets that have what it looks at; `None` ends it all the same.
-        let found = match step {
-            Step::All => Some(tables.all.head),
-            Step::Udp => Some(tables.udp.head),
-            Step::NextHeader => packet
-                .ip_protocol()
-                .map(|number| tables.next_header.table.find(&u16::from(number))),
-            Step::UdpDst => port(packet).map(|port| tables.udp_dst.table.find(&port)),
-            Step::TcpDst => port(packet).map(|port| tables.tcp_dst.table.find(&port)),
-            Step::TcpControl => packet
-                .tcp()
-                .filter(|tcp| tcp.is_control())
-                .map(|tcp| tables.tcp_control.table.find(&tcp.destination_port())),
-            Step::Tuple4 => packet.ipv4().zip(packet.ports()).map(|(ip, ports)| {
-                let key = tuple4(source4(ip), destination4(ip), ports);
-                tables.tuple4.table.find(&key)
-            }),
-            Step::Tuple6 => packet.ipv6().zip(packet.ports()).map(|(ip, ports)| {
-                let key = tuple6(&ip.source(), &ip.destination(), ports);
-                tables.tuple6.table.find(&key)
-            }),
-            Step::Prefix4 => packet
-                .ipv4()
-                .map(|ip| tables.prefix4.tree.find(destination4(ip))),
-            Step::Prefix6 => packet
-                .ipv6()
-                .map(|ip| tables.prefix6.tree.find(destination6(ip))),
-            Step::Mask4 => packet
-                .ipv4()
-                .map(|ip| tables.mask4.find(destination4(ip), best)),
-            Step::Mask6 => packet
-                .ipv6()
-                .map(|ip| tables.mask6.find(destination6(ip), best)),
-            Step::InnerPrefix4 => {
-                inner4(packet).map(|ip| tables.inner_prefix4.tree.find(destination4(ip)))
-            }
-            Step::InnerPrefix6 => {
-                inner6(packet).map(|ip| tables.inner_prefix6.tree.find(destination6(ip)))
-            }
-            Step::InnerMask4 => {
-                inner4(packet).map(|ip| tables.inner_mask4.find(destination4(ip), best))
-            }
-            Step::InnerMask6 => {
-                inner6(packet).map(|ip| tables.inner_mask6.find(destination6(ip), best))
-            }
-            Step::UdpPorts => {
-                port(packet).map(|port| tables.udp_ports.find(&0, best, self.holds(port)))
-            }
-            Step::UdpPorts4 => packet.ipv4().zip(port(packet)).map(|(ip, port)| {
-                let sets = &tables.udp_ports4;
-                sets.find(&destination4(ip), best, self.holds(port))
-            }),
-            Step::UdpPorts6 => packet.ipv6().zip(port(packet)).map(|(ip, port)| {
-                let sets = &tables.udp_ports6;
-                sets.find(&words(&ip.destination()), best, self.holds(port))
-            }),
-            Step::TcpPorts4 => packet.ipv4().zip(port(packet)).map(|(ip, port)| {
-                let sets = &tables.tcp_ports4;
-                sets.find(&destination4(ip), best, self.holds(port))
-            }),
-            Step::TcpPorts6 => packet.ipv6().zip(port(packet)).map(|(ip, port)| {
-                let sets = &tables.tcp_ports6;
-                sets.find(&words(&ip.destination()), best, self.holds(port))
-            }),
-            Step::UdpSrcCid => cid(packet, Facts::QUIC_LONG)
-                .map(|(port, cid)| tables.udp_src_cid.find(port, cid, best)),
-            Step::UdpDstCid => cid(packet, Facts::QUIC_SHORT)
-                .map(|(port, cid)| tables.udp_dst_cid.find(port, cid, best)),
-            Step::TcpSrcCid => cid(packet, Facts::QUIC_LONG)
-                .map(|(port, cid)| tables.tcp_src_cid.find(port, cid, best)),
-            Step::TcpDstCid => cid(packet, Facts::QUIC_SHORT)
-                .map(|(port, cid)| tables.tcp_dst_cid.find(port, cid, best)),
-            Step::Echo4 => packet
-                .ipv4()
-                .filter(|_| is_echo(packet, Facts::ICMPV4, Icmp::V4_ECHO_REPLY))
-                .map(|ip| tables.echo4.table.find(&destination4(ip))),
-            Step::Echo6 => packet
-                .ipv6()
-                .filter(|_| is_echo(packet, Facts::ICMPV6, Icmp::V6_ECHO_REPLY))
-                .map(|ip| tables.echo6.table.find(&words(&ip.destination()))),
+        let port = low(ports);
+        self.steps(Class::Udp4, |step, best| match step {
+            Step::All => tables.all.head,
+            Step::Udp => tables.udp.head,
+            Step::NextHeader => exact(&tables.next_header, u16::from(protocol::UDP)),
+            Step::UdpDst => exact(&tables.udp_dst, port),
+            Step::Tuple4 => tuple4(&tables.tuple4, from, to, ports),
+            Step::UdpPorts => self.ports(&tables.udp_ports, port, best),
+            Step::UdpPorts4 => self.address_ports(&tables.udp_ports4, to, port, best),
+            Step::Prefix4 => prefix4(&tables.prefix4, to),
+            Step::Mask4 => mask4(&tables.mask4, to, best),
+            Step::UdpSrcCid => cid(&tables.udp_src_cid, payload, true, port, best),
+            Step::UdpDstCid => cid(&tables.udp_dst_cid, payload, false, port, best),
+            _ => NONE,
+        })
+    }
+
+    /// Searches for IPv6 UDP; `ends` is the source address, then the destination address.
+    #[inline]
+    fn udp6(&self, ends: &[u8; 32], ports: u32, payload: &[u8]) -> u32 {
+        let tables = &self.tables;
+        let port = low(ports);
+        self.steps(Class::Udp6, |step, best| match step {
+            Step::All => tables.all.head,
+            Step::Udp => tables.udp.head,
+            Step::NextHeader => exact(&tables.next_header, u16::from(protocol::UDP)),
+            Step::UdpDst => exact(&tables.udp_dst, port),
+            Step::Tuple6 => tuple6(&tables.tuple6, ends, ports),
+            Step::UdpPorts => self.ports(&tables.udp_ports, port, best),
+            Step::UdpPorts6 => self.address_ports(&tables.udp_ports6, to6(ends), port, best),
+            Step::Prefix6 => prefix6(&tables.prefix6, to6(ends)),
+            Step::Mask6 => mask6(&tables.mask6, to6(ends), best),
+            Step::UdpSrcCid => cid(&tables.udp_src_cid, payload, true, port, best),
+            Step::UdpDstCid => cid(&tables.udp_dst_cid, payload, false, port, best),
+            _ => NONE,
+        })
+    }
+
+    #[inline(never)]
+    fn tcp4(&self, packet: Packet<'_>) -> u32 {
+        let tables = &self.tables;
+        let (Some(ip), Some(tcp)) = (packet.ipv4(), packet.tcp()) else {
+            return NONE;
         };
-        found.unwrap_or(NONE)
+        let to = u32::from_be_bytes(ip.destination());
+        let (port, is_control) = (tcp.destination_port(), tcp.is_control());
+        self.steps(Class::Tcp4, |step, best| match step {
+            Step::All => tables.all.head,
+            Step::NextHeader => exact(&tables.next_header, u16::from(protocol::TCP)),
+            Step::TcpDst => exact(&tables.tcp_dst, port),
+            Step::TcpControl if is_control => exact(&tables.tcp_control, port),
+            Step::TcpPorts4 => self.address_ports(&tables.tcp_ports4, to, port, best),
+            Step::Prefix4 => prefix4(&tables.prefix4, to),
+            Step::Mask4 => mask4(&tables.mask4, to, best),
+            Step::TcpSrcCid => cid(&tables.tcp_src_cid, packet.payload(), true, port, best),
+            Step::TcpDstCid => cid(&tables.tcp_dst_cid, packet.payload(), false, port, best),
+            _ => NONE,
+        })
+    }
+
+    #[inline(never)]
+    fn tcp6(&self, packet: Packet<'_>) -> u32 {
+        let tables = &self.tables;
+        let (Some(ip), Some(tcp)) = (packet.ipv6(), packet.tcp()) else {
+            return NONE;
+        };
+        let (port, is_control) = (tcp.destination_port(), tcp.is_control());
+        self.steps(Class::Tcp6, |step, best| match step {
+            Step::All => tables.all.head,
+            Step::NextHeader => exact(&tables.next_header, u16::from(protocol::TCP)),
+            Step::TcpDst => exact(&tables.tcp_dst, port),
+            Step::TcpControl if is_control => exact(&tables.tcp_control, port),
+            Step::TcpPorts6 => {
+                self.address_ports(&tables.tcp_ports6, V6::from(&ip.destination()), port, best)
+            }
+            Step::Prefix6 => prefix6(&tables.prefix6, (&ip.destination()).into()),
+            Step::Mask6 => mask6(&tables.mask6, (&ip.destination()).into(), best),
+            Step::TcpSrcCid => cid(&tables.tcp_src_cid, packet.payload(), true, port, best),
+            Step::TcpDstCid => cid(&tables.tcp_dst_cid, packet.payload(), false, port, best),
+            _ => NONE,
+        })
+    }
+
+    #[inline(never)]
+    fn other4(&self, packet: Packet<'_>) -> u32 {
+        let tables = &self.tables;
+        let Some(ip) = packet.ipv4() else {
+            return NONE;
+        };
+        let to = u32::from_be_bytes(ip.destination());
+        self.steps(Class::Other4, |step, best| match step {
+            Step::NextHeader => exact(&tables.next_header, u16::from(ip.protocol())),
+            Step::Prefix4 => prefix4(&tables.prefix4, to),
+            Step::Mask4 => mask4(&tables.mask4, to, best),
+            Step::Echo4 if is_echo(&packet, Facts::ICMPV4, Icmp::V4_ECHO_REPLY) => {
+                exact(&tables.echo4, to)
+            }
+            _ => self.inner(step, &packet, best),
+        })
+    }
+
+    #[inline(never)]
+    fn other6(&self, packet: Packet<'_>) -> u32 {
+        let tables = &self.tables;
+        let Some(ip) = packet.ipv6() else {
+            return NONE;
+        };
+        self.steps(Class::Other6, |step, best| match step {
+            Step::NextHeader => exact(&tables.next_header, u16::from(ip.next_header())),
+            Step::Prefix6 => prefix6(&tables.prefix6, (&ip.destination()).into()),
+            Step::Mask6 => mask6(&tables.mask6, (&ip.destination()).into(), best),
+            Step::Echo6 if is_echo(&packet, Facts::ICMPV6, Icmp::V6_ECHO_REPLY) => {
+                exact(&tables.echo6, V6::from(&ip.destination()))
+            }
+            _ => self.inner(step, &packet, best),
+        })
+    }
+
+    /// Takes a step that packets of any IP version can have when they are neither UDP nor TCP.
+    #[inline(never)]
+    fn inner(&self, step: Step, packet: &Packet<'_>, best: u32) -> u32 {
+        let tables = &self.tables;
+        if step == Step::All {
+            return tables.all.head;
+        }
+        if let Some(ip) = packet.inner_ipv4() {
+            let to = u32::from_be_bytes(ip.destination());
+            return match step {
+                _ if ip.protocol() != protocol::UDP => NONE,
+                Step::InnerPrefix4 => prefix4(&tables.inner_prefix4, to),
+                Step::InnerMask4 => mask4(&tables.inner_mask4, to, best),
+                _ => NONE,
+            };
+        }
+        match (packet.inner_ipv6(), step) {
+            (Some(ip), _) if ip.next_header() != protocol::UDP => NONE,
+            (Some(ip), Step::InnerPrefix6) => {
+                prefix6(&tables.inner_prefix6, (&ip.destination()).into())
+            }
+            (Some(ip), Step::InnerMask6) => {
+                mask6(&tables.inner_mask6, (&ip.destination()).into(), best)
+            }
+            _ => NONE,
+        }
+    }
+
+    #[inline(never)]
+    fn ports(&self, sets: &PortSets<u16, S>, port: u16, best: u32) -> u32 {
+        sets.find_only(best, self.holds(port))
+    }
+
+    #[inline(never)]
+    fn address_ports<K: Key>(&self, sets: &PortSets<K, S>, to: K, port: u16, best: u32) -> u32 {
+        sets.find(&to, best, self.holds(port))
     }
 
     /// Returns a test of whether a rule's port set holds a port now.
@@ -156,55 +289,173 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     fn holds(&self, port: u16) -> impl FnMut(u32) -> bool {
         let port = Port::new(port);
         move |id| {
-            self.arena
-                .get(id)
-                .and_then(|live| live.pattern.port_set())
-                .is_some_and(|set| set.contains(port))
+            let set = self.arena.pattern(id).and_then(|p| p.port_set());
+            set.is_some_and(|set| set.contains(port))
         }
     }
 }
 
-#[inline]
-fn port(packet: &Packet<'_>) -> Option<u16> {
-    packet.ports().map(|(_, destination)| destination)
+// The searches are not inlined: together in one loop the compiler would compute the keys and hashes of all of them before the
+// loop, for every packet.
+
+#[inline(never)]
+fn exact<K: Key, S: Store>(rules: &Exact<K, S>, key: K) -> u32 {
+    rules.table.find(&key)
 }
 
-#[inline]
-fn source4(ip: Ipv4<'_>) -> u32 {
-    u32::from_be_bytes(ip.source())
+#[inline(never)]
+fn tuple4<S: Store>(rules: &Exact<[u32; 3], S>, from: u32, to: u32, ports: u32) -> u32 {
+    rules.table.find(&[from, to, ports])
 }
 
-#[inline]
-fn destination4(ip: Ipv4<'_>) -> u32 {
-    u32::from_be_bytes(ip.destination())
+#[inline(never)]
+fn tuple6<S: Store>(rules: &Exact<Tuple6, S>, ends: &[u8; 32], ports: u32) -> u32 {
+    let key = Tuple6 {
+        from: from6(ends),
+        to: to6(ends),
+        ports,
+    };
+    rules.table.find(&key)
 }
 
-#[inline]
-fn destination6(ip: Ipv6<'_>) -> V6 {
-    (&ip.destination()).into()
+#[inline(never)]
+fn prefix4<S: Store>(rules: &ByPrefix<u32, S>, to: u32) -> u32 {
+    rules.tree.find(to)
 }
 
-#[inline]
-fn inner4<'a>(packet: &Packet<'a>) -> Option<Ipv4<'a>> {
-    packet
-        .inner_ipv4()
-        .filter(|inner| inner.protocol() == protocol::UDP)
+#[inline(never)]
+fn prefix6<S: Store>(rules: &ByPrefix<V6, S>, to: V6) -> u32 {
+    rules.tree.find(to)
 }
 
-#[inline]
-fn inner6<'a>(packet: &Packet<'a>) -> Option<Ipv6<'a>> {
-    packet
-        .inner_ipv6()
-        .filter(|inner| inner.next_header() == protocol::UDP)
+#[inline(never)]
+fn mask4<S: Store>(rules: &ByMask<u32, S>, to: u32, best: u32) -> u32 {
+    rules.find(to, best)
 }
 
-/// Returns port and connection ID of a QUIC packet with the given form of header.
-#[inline]
-fn cid<'a>(packet: &Packet<'a>, form: Facts) -> Option<(u16, &'a [u8])> {
-    if !packet.facts().contains(form) {
-        return None;
+#[inline(never)]
+fn mask6<S: Store>(rules: &ByMask<V6, S>, to: V6, best: u32) -> u32 {
+    rules.find(to, best)
+}
+
+/// Looks for the connection ID of a QUIC header with the wanted form.
+#[inline(never)]
+fn cid<S: Store>(rules: &Cids<S>, payload: &[u8], long: bool, port: u16, best: u32) -> u32 {
+    if payload
+        .first()
+        .is_none_or(|first| (first & 0x80 != 0) != long)
+        || !rules.wants(port)
+    {
+        return NONE;
     }
-    port(packet).zip(packet.quic_cid())
+    match Quic::parse(payload) {
+        Ok(quic) => rules.find(port, quic.rule_cid(), best),
+        Err(_) => NONE,
+    }
+}
+
+/// Tells whether these are the headers of IPv4 UDP.
+#[inline]
+fn is_udp4(head: &[u8; 42]) -> bool {
+    let [_, _, _, _, _, _, _, _, _, _, _, _, a, b, words, ..] = *head;
+    let [
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        number,
+        ..,
+    ] = *head;
+    u16::from_be_bytes([a, b]) == ETHERTYPE_IPV4 && words & 0xF == 5 && number == protocol::UDP
+}
+
+/// Tells whether these are the headers of IPv6 UDP.
+#[inline]
+fn is_udp6(head: &[u8; 62]) -> bool {
+    let [_, _, _, _, _, _, _, _, _, _, _, _, a, b, ..] = *head;
+    let [
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        number,
+        ..,
+    ] = *head;
+    u16::from_be_bytes([a, b]) == ETHERTYPE_IPV6 && number == protocol::UDP
+}
+
+/// Returns the source and the destination address.
+#[inline]
+fn ends<'a>(ip: Ipv6<'a>) -> &'a [u8; 32] {
+    let [_, _, _, _, _, _, _, _, ends @ ..] = ip.as_bytes();
+    ends
+}
+
+#[inline]
+fn from6(ends: &[u8; 32]) -> V6 {
+    let (from, _) = halves(ends);
+    from.into()
+}
+
+#[inline]
+fn to6(ends: &[u8; 32]) -> V6 {
+    let (_, to) = halves(ends);
+    to.into()
+}
+
+#[inline]
+fn halves(ends: &[u8; 32]) -> (&[u8; 16], &[u8; 16]) {
+    match (ends.first_chunk(), ends.last_chunk()) {
+        (Some(from), Some(to)) => (from, to),
+        // 32 bytes have both.
+        _ => (&[0; 16], &[0; 16]),
+    }
+}
+
+#[inline]
+fn pair((from, to): (u16, u16)) -> u32 {
+    u32::from(from) << 16 | u32::from(to)
+}
+
+/// Returns the lower half of a pair: the destination port.
+#[inline]
+const fn low(pair: u32) -> u16 {
+    pair as u16
 }
 
 #[inline]

@@ -1,12 +1,15 @@
 //! Hashing of short fixed-size keys.
 
 /// A key of a [`Table`](crate::table::Table).
-pub(crate) trait Key: Copy + Eq + Default {
+pub(crate) trait Key: Copy + Default {
     /// Returns a hash whose high 32 bits choose the group and whose low 7 bits are the tag.
     fn hash(&self, seed: u64) -> u64;
+
+    /// Tells whether two keys are the same: word by word, so that a key in registers need not go through memory.
+    fn same(&self, other: &Self) -> bool;
 }
 
-const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+pub(crate) const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Multiplies to 128 bits and folds the halves together.
 #[inline]
@@ -28,6 +31,11 @@ impl Key for u16 {
     fn hash(&self, seed: u64) -> u64 {
         one(u64::from(*self), seed)
     }
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 impl Key for u32 {
@@ -35,12 +43,23 @@ impl Key for u32 {
     fn hash(&self, seed: u64) -> u64 {
         one(u64::from(*self), seed)
     }
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 impl Key for [u32; 2] {
     #[inline]
     fn hash(&self, seed: u64) -> u64 {
         one(u64::from(self[0]) | (u64::from(self[1]) << 32), seed)
+    }
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        let ([a, b], [other_a, other_b]) = (*self, *other);
+        (a ^ other_a) | (b ^ other_b) == 0
     }
 }
 
@@ -50,40 +69,10 @@ impl Key for [u32; 3] {
         let pair = u64::from(self[0]) | (u64::from(self[1]) << 32);
         fold(pair ^ seed, u64::from(self[2]) ^ ODD)
     }
-}
 
-impl Key for [u32; 4] {
     #[inline]
-    fn hash(&self, seed: u64) -> u64 {
-        let low = u64::from(self[0]) | (u64::from(self[1]) << 32);
-        let high = u64::from(self[2]) | (u64::from(self[3]) << 32);
-        fold(low ^ seed, high ^ ODD)
-    }
-}
-
-impl Key for [u32; 5] {
-    #[inline]
-    fn hash(&self, seed: u64) -> u64 {
-        let [a, b, c, d, e] = *self;
-        fold([a, b, c, d].hash(seed), u64::from(e) ^ seed ^ ODD)
-    }
-}
-
-impl Key for [u32; 6] {
-    #[inline]
-    fn hash(&self, seed: u64) -> u64 {
-        let [a, b, c, d, e, f] = *self;
-        let last = u64::from(e) | (u64::from(f) << 32);
-        fold([a, b, c, d].hash(seed), last ^ seed ^ ODD)
-    }
-}
-
-impl Key for [u32; 9] {
-    #[inline]
-    fn hash(&self, seed: u64) -> u64 {
-        let [a, b, c, d, e, f, g, h, i] = *self;
-        let low = [a, b, c, d].hash(seed);
-        let high = [e, f, g, h].hash(seed ^ u64::from(i));
-        fold(low ^ seed, high ^ ODD)
+    fn same(&self, other: &Self) -> bool {
+        let ([a, b, c], [other_a, other_b, other_c]) = (*self, *other);
+        (a ^ other_a) | (b ^ other_b) | (c ^ other_c) == 0
     }
 }

@@ -4,7 +4,6 @@ use crate::NONE;
 use crate::address::Address;
 use crate::arena::{Arena, Ring};
 use crate::cids::{self, Cids};
-use crate::groups::Groups;
 use crate::hash::Key;
 use crate::pattern::Flow;
 use crate::port_sets::PortSets;
@@ -90,8 +89,8 @@ impl<K: Key, S: Store> Exact<K, S> {
     }
 }
 
-/// Adds the newest rule to a table; tells whether its key is new.
-fn enter<K: Key, P, T, S: Store>(
+/// Adds the newest rule to a table.
+pub(crate) fn enter<K: Key, P, T, S: Store>(
     table: &mut Table<K, S>,
     arena: &mut Arena<P, T, S>,
     key: K,
@@ -106,7 +105,7 @@ fn enter<K: Key, P, T, S: Store>(
 }
 
 /// Removes a rule from a table.
-fn quit<K: Key, P, T, S: Store>(
+pub(crate) fn quit<K: Key, P, T, S: Store>(
     table: &mut Table<K, S>,
     arena: &mut Arena<P, T, S>,
     key: K,
@@ -210,82 +209,6 @@ impl<A: Address, S: Store> Index<S> for ByPrefix<A, S> {
     fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
         self.tree.relabel(&rename);
         self.head = rename(self.head);
-    }
-}
-
-/// Rules that compare an address under a mask that is no prefix.
-pub(crate) struct ByMask<A: Address, S: Store> {
-    groups: Groups<A, S>,
-    table: Table<A::Key, S>,
-}
-
-impl<A: Address, S: Store> ByMask<A, S> {
-    pub(crate) fn new(pool: &Pool<S>, seed: u64) -> Self {
-        Self {
-            groups: Groups::new(pool),
-            table: Table::new(pool, seed),
-        }
-    }
-
-    /// Returns the earliest rule for `address` if it is earlier than `best`.
-    #[inline]
-    pub(crate) fn find(&self, address: A, mut best: u32) -> u32 {
-        for group in self.groups.iter() {
-            if group.head >= best {
-                break;
-            }
-            let key = address.and(group.part).keyed(group.number);
-            best = best.min(self.table.find(&key));
-        }
-        best
-    }
-}
-
-impl<A: Address, S: Store> Index<S> for ByMask<A, S> {
-    /// Mask and address.
-    type At = (A, A);
-
-    fn reserve(&mut self, pool: &mut Pool<S>, _: Self::At) -> Result<(), OutOfMemory> {
-        self.groups.reserve_one(pool)?;
-        self.table.reserve_one(pool)
-    }
-
-    fn insert<P, T>(
-        &mut self,
-        arena: &mut Arena<P, T, S>,
-        _: &mut Pool<S>,
-        (mask, address): Self::At,
-        id: u32,
-    ) -> Result<(), OutOfMemory> {
-        let number = match self.groups.get(mask) {
-            Some(group) => {
-                arena.join(Ring::Peers, group.head, id);
-                group.number
-            }
-            None => self.groups.add(mask, id)?,
-        };
-        enter(&mut self.table, arena, address.keyed(number), id);
-        Ok(())
-    }
-
-    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, (mask, address): Self::At, id: u32) {
-        let Some(group) = self.groups.get(mask) else {
-            return;
-        };
-        quit(&mut self.table, arena, address.keyed(group.number), id);
-        let head = arena.leave(Ring::Peers, group.head, id);
-        if head != group.head {
-            self.groups.set_head(mask, head);
-        }
-    }
-
-    fn head(&self) -> u32 {
-        self.groups.head()
-    }
-
-    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        self.groups.relabel(&rename);
-        self.table.relabel(&rename);
     }
 }
 

@@ -48,6 +48,7 @@ mod find;
 mod groups;
 mod hash;
 mod index;
+mod masks;
 #[cfg(any(test, feature = "oracle"))]
 #[cfg_attr(
     not(test),

@@ -53,8 +53,18 @@ impl<K: Key, S: Store> PortSets<K, S> {
 
     /// Returns the earliest rule at `address` whose set, as `holds` tells, has the port, if it is earlier than `best`.
     #[inline]
-    pub(crate) fn find(&self, address: &K, best: u32, mut holds: impl FnMut(u32) -> bool) -> u32 {
-        let chain = self.addresses.find(address);
+    pub(crate) fn find(&self, address: &K, best: u32, holds: impl FnMut(u32) -> bool) -> u32 {
+        self.find_in(self.addresses.find(address), best, holds)
+    }
+
+    /// Does the same where all rules have the same address: there is only one chain.
+    #[inline]
+    pub(crate) fn find_only(&self, best: u32, holds: impl FnMut(u32) -> bool) -> u32 {
+        self.find_in(0, best, holds)
+    }
+
+    #[inline]
+    fn find_in(&self, chain: u32, best: u32, mut holds: impl FnMut(u32) -> bool) -> u32 {
         let Some(chain) = self.chains.get(chain as usize) else {
             return best;
         };

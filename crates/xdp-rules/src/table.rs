@@ -51,29 +51,57 @@ impl<K: Key, S: Store> Table<K, S> {
     /// Returns the rule for `key`, or [`NONE`].
     #[inline]
     pub(crate) fn find(&self, key: &K) -> u32 {
-        let hash = key.hash(self.seed);
-        let splat = tag(hash).wrapping_mul(EACH);
-        let mut group = start(hash) & self.mask;
-        for _ in 0..=self.mask {
-            let Some(&control) = self.control.get(group) else {
-                return NONE;
-            };
-            let mut hits = equal_bytes(control, splat);
-            while hits != 0 {
-                let index = slot_index(group, hits);
-                if let Some(slot) = self.slots.get(index)
-                    && slot.key == *key
-                {
-                    return slot.id;
-                }
-                hits &= hits.wrapping_sub(1);
-            }
-            if control >> SPILL_SHIFT == 0 {
-                return NONE;
-            }
-            group = group.wrapping_add(1) & self.mask;
+        self.find_hashed(key, self.hash(key))
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, key: &K) -> u64 {
+        key.hash(self.seed)
+    }
+
+    /// Does the same with the key's hash known.
+    ///
+    /// What is nearly always the case is kept free of loops: nothing is like the key, or the first that is like it is it.
+    #[inline]
+    pub(crate) fn find_hashed(&self, key: &K, hash: u64) -> u32 {
+        let group = start(hash) & self.mask;
+        let Some(&control) = self.control.get(group) else {
+            return NONE;
+        };
+        let hits = equal_bytes(control, tag(hash).wrapping_mul(EACH));
+        if hits == 0 && control >> SPILL_SHIFT == 0 {
+            return NONE;
         }
-        NONE
+        match self.slots.get(slot_index(group, hits)) {
+            Some(slot) if hits != 0 && slot.key.same(key) => slot.id,
+            _ => self.find_further(*key, hash),
+        }
+    }
+
+    /// The key comes by value: a reference would force it into memory before it is known whether this is called.
+    #[cold]
+    #[inline(never)]
+    fn find_further(&self, key: K, hash: u64) -> u32 {
+        let found = self.locate_hashed(&key, hash);
+        let slot = found.and_then(|(_, index)| self.slots.get(index));
+        slot.map_or(NONE, |slot| slot.id)
+    }
+
+    /// Returns the number of groups: a power of two, or 0.
+    pub(crate) fn groups(&self) -> usize {
+        self.control.len()
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        let groups = self.control.iter().zip(self.slots.chunks_exact(WIDTH));
+        groups.flat_map(|(control, group)| {
+            let used = move |(index, slot)| (byte(*control, index) != 0).then_some(slot);
+            group
+                .iter()
+                .enumerate()
+                .filter_map(used)
+                .map(|slot| &slot.key)
+        })
     }
 
     /// Changes the rule for a key that is there.
@@ -177,7 +205,11 @@ impl<K: Key, S: Store> Table<K, S> {
     }
 
     fn locate(&self, key: &K) -> Option<(usize, usize)> {
-        let hash = key.hash(self.seed);
+        self.locate_hashed(key, self.hash(key))
+    }
+
+    /// Returns the group and the slot of a key.
+    fn locate_hashed(&self, key: &K, hash: u64) -> Option<(usize, usize)> {
         let splat = tag(hash).wrapping_mul(EACH);
         let mut group = start(hash) & self.mask;
         for _ in 0..=self.mask {
@@ -185,9 +217,8 @@ impl<K: Key, S: Store> Table<K, S> {
             let mut hits = equal_bytes(control, splat);
             while hits != 0 {
                 let index = slot_index(group, hits);
-                // The byte test can name a neighbour of a true hit, even a free one: the tag decides.
-                let place = index.wrapping_sub(group.wrapping_mul(WIDTH));
-                if byte(control, place) != 0 && self.slots.get(index)?.key == *key {
+                // A mark that is wrong is on a slot in use all the same: it differs from the tag in one bit.
+                if self.slots.get(index)?.key.same(key) {
                     return Some((group, index));
                 }
                 hits &= hits.wrapping_sub(1);
@@ -248,6 +279,10 @@ mod tests {
     impl Key for Chosen {
         fn hash(&self, _: u64) -> u64 {
             self.hash
+        }
+
+        fn same(&self, other: &Self) -> bool {
+            self == other
         }
     }
 

@@ -4,14 +4,39 @@ use crate::NONE;
 use crate::address::{Address, ToAddress, V6};
 use crate::arena::Arena;
 use crate::cids::Cids;
-use crate::index::{ByMask, ByPrefix, Exact, Index, Single};
+use crate::hash::{Key, ODD, fold};
+use crate::index::{ByPrefix, Exact, Index, Single};
+use crate::masks::ByMask;
 use crate::pattern::{Flow, Masked, Pattern, PortSet};
 use crate::port_sets::PortSets;
 use crate::store::{OutOfMemory, Pool, Store};
-use core::net::{Ipv4Addr, Ipv6Addr};
 
-/// An IPv6 address as a key.
-pub(crate) type Words = [u32; 4];
+/// Both ends of IPv6 UDP; source port, then destination port.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Tuple6 {
+    pub(crate) from: V6,
+    pub(crate) to: V6,
+    pub(crate) ports: u32,
+}
+
+impl Key for Tuple6 {
+    #[inline]
+    fn hash(&self, seed: u64) -> u64 {
+        let from = fold(self.from.high ^ seed, self.from.low ^ ODD);
+        let to = fold(self.to.high ^ ODD, self.to.low ^ seed);
+        fold(from ^ u64::from(self.ports), to ^ ODD)
+    }
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        let difference = (self.from.high ^ other.from.high)
+            | (self.from.low ^ other.from.low)
+            | (self.to.high ^ other.to.high)
+            | (self.to.low ^ other.to.low)
+            | u64::from(self.ports ^ other.ports);
+        difference == 0
+    }
+}
 
 macro_rules! tables {
     ($(#[doc = $doc:literal] $step:ident $field:ident: $index:ty, at $at:ty, new $new:expr;)+) => {
@@ -94,7 +119,7 @@ fn single<S>(_: Make<'_, S>) -> Single {
     Single { head: NONE }
 }
 
-fn exact<K: crate::hash::Key, S: Store>((pool, seed): Make<'_, S>) -> Exact<K, S> {
+fn exact<K: Key, S: Store>((pool, seed): Make<'_, S>) -> Exact<K, S> {
     Exact::new(pool, seed)
 }
 
@@ -110,7 +135,7 @@ fn cids<S: Store>((pool, seed): Make<'_, S>) -> Cids<S> {
     Cids::new(pool, seed)
 }
 
-fn ports<K: crate::hash::Key, S: Store>((pool, seed): Make<'_, S>) -> PortSets<K, S> {
+fn ports<K: Key, S: Store>((pool, seed): Make<'_, S>) -> PortSets<K, S> {
     PortSets::new(pool, seed)
 }
 
@@ -130,7 +155,7 @@ tables! {
     /// Both ends of IPv4 UDP.
     Tuple4 tuple4: Exact<[u32; 3], S>, at [u32; 3], new exact;
     /// Both ends of IPv6 UDP.
-    Tuple6 tuple6: Exact<[u32; 9], S>, at [u32; 9], new exact;
+    Tuple6 tuple6: Exact<Tuple6, S>, at Tuple6, new exact;
     /// IPv4 prefixes.
     Prefix4 prefix4: ByPrefix<u32, S>, at (u32, u32), new prefix;
     /// IPv6 prefixes.
@@ -152,11 +177,11 @@ tables! {
     /// IPv4 destinations with sets of UDP ports.
     UdpPorts4 udp_ports4: PortSets<u32, S>, at (u32, u64), new ports;
     /// IPv6 destinations with sets of UDP ports.
-    UdpPorts6 udp_ports6: PortSets<Words, S>, at (Words, u64), new ports;
+    UdpPorts6 udp_ports6: PortSets<V6, S>, at (V6, u64), new ports;
     /// IPv4 destinations with sets of TCP ports.
     TcpPorts4 tcp_ports4: PortSets<u32, S>, at (u32, u64), new ports;
     /// IPv6 destinations with sets of TCP ports.
-    TcpPorts6 tcp_ports6: PortSets<Words, S>, at (Words, u64), new ports;
+    TcpPorts6 tcp_ports6: PortSets<V6, S>, at (V6, u64), new ports;
     /// QUIC source connection IDs in UDP.
     UdpSrcCid udp_src_cid: Cids<S>, at Flow, new cids;
     /// QUIC destination connection IDs in UDP.
@@ -168,42 +193,12 @@ tables! {
     /// Destinations of ICMP echo replies.
     Echo4 echo4: Exact<u32, S>, at u32, new exact;
     /// Destinations of ICMPv6 echo replies.
-    Echo6 echo6: Exact<Words, S>, at Words, new exact;
-}
-
-/// The key of both ends of IPv4 UDP: addresses, then both ports.
-#[inline]
-pub(crate) const fn tuple4(source: u32, destination: u32, (from, to): (u16, u16)) -> [u32; 3] {
-    [source, destination, pair(from, to)]
-}
-
-/// The key of both ends of IPv6 UDP: addresses, then both ports.
-#[inline]
-pub(crate) const fn tuple6(
-    source: &[u8; 16],
-    destination: &[u8; 16],
-    (from, to): (u16, u16),
-) -> [u32; 9] {
-    let [a, b, c, d] = words(source);
-    let [e, f, g, h] = words(destination);
-    [a, b, c, d, e, f, g, h, pair(from, to)]
+    Echo6 echo6: Exact<V6, S>, at V6, new exact;
 }
 
 #[inline]
 const fn pair(from: u16, to: u16) -> u32 {
     (from as u32) << 16 | to as u32
-}
-
-/// An IPv6 address as a key.
-#[inline]
-pub(crate) const fn words(bytes: &[u8; 16]) -> Words {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *bytes;
-    [
-        u32::from_ne_bytes([a, b, c, d]),
-        u32::from_ne_bytes([e, f, g, h]),
-        u32::from_ne_bytes([i, j, k, l]),
-        u32::from_ne_bytes([m, n, o, p]),
-    ]
 }
 
 impl Place {
@@ -216,16 +211,16 @@ impl Place {
             Pattern::TcpDst(port) => Self::TcpDst(*port),
             Pattern::TcpControlDst(port) => Self::TcpControl(*port),
             Pattern::IpNextHeader(number) => Self::NextHeader(u16::from(*number)),
-            Pattern::Ipv4UdpTuple(tuple) => Self::Tuple4(tuple4(
+            Pattern::Ipv4UdpTuple(tuple) => Self::Tuple4([
                 tuple.source.number(),
                 tuple.destination.number(),
-                (tuple.source_port, tuple.destination_port),
-            )),
-            Pattern::Ipv6UdpTuple(tuple) => Self::Tuple6(tuple6(
-                &tuple.source.octets(),
-                &tuple.destination.octets(),
-                (tuple.source_port, tuple.destination_port),
-            )),
+                pair(tuple.source_port, tuple.destination_port),
+            ]),
+            Pattern::Ipv6UdpTuple(tuple) => Self::Tuple6(Tuple6 {
+                from: tuple.source.number(),
+                to: tuple.destination.number(),
+                ports: pair(tuple.source_port, tuple.destination_port),
+            }),
             Pattern::Ipv4DstMask(masked) => match masked_place(*masked)? {
                 Span::Prefix(path, len) => Self::Prefix4((path, len)),
                 Span::Mask(mask, address) => Self::Mask4((mask, address)),
@@ -243,26 +238,26 @@ impl Place {
                 Span::Mask(mask, address) => Self::InnerMask6((mask, address)),
             },
             Pattern::UdpPortSet(ports) => Self::UdpPorts((0, ports.identity())),
-            Pattern::Ipv4UdpPortSet(at) => Self::UdpPorts4((v4(at.address), at.ports.identity())),
-            Pattern::Ipv6UdpPortSet(at) => Self::UdpPorts6((v6(at.address), at.ports.identity())),
-            Pattern::Ipv4TcpPortSet(at) => Self::TcpPorts4((v4(at.address), at.ports.identity())),
-            Pattern::Ipv6TcpPortSet(at) => Self::TcpPorts6((v6(at.address), at.ports.identity())),
+            Pattern::Ipv4UdpPortSet(at) => {
+                Self::UdpPorts4((at.address.number(), at.ports.identity()))
+            }
+            Pattern::Ipv6UdpPortSet(at) => {
+                Self::UdpPorts6((at.address.number(), at.ports.identity()))
+            }
+            Pattern::Ipv4TcpPortSet(at) => {
+                Self::TcpPorts4((at.address.number(), at.ports.identity()))
+            }
+            Pattern::Ipv6TcpPortSet(at) => {
+                Self::TcpPorts6((at.address.number(), at.ports.identity()))
+            }
             Pattern::QuicFlowSrcCid(flow) => Self::UdpSrcCid(*flow),
             Pattern::QuicFlowDstCid(flow) => Self::UdpDstCid(*flow),
             Pattern::TcpQuicFlowSrcCid(flow) => Self::TcpSrcCid(*flow),
             Pattern::TcpQuicFlowDstCid(flow) => Self::TcpDstCid(*flow),
-            Pattern::Icmpv4EchoReplyIpDst(address) => Self::Echo4(v4(*address)),
-            Pattern::Icmpv6EchoReplyIpDst(address) => Self::Echo6(v6(*address)),
+            Pattern::Icmpv4EchoReplyIpDst(address) => Self::Echo4(address.number()),
+            Pattern::Icmpv6EchoReplyIpDst(address) => Self::Echo6(address.number()),
         })
     }
-}
-
-fn v4(address: Ipv4Addr) -> u32 {
-    address.to_bits()
-}
-
-fn v6(address: Ipv6Addr) -> Words {
-    words(&address.octets())
 }
 
 /// The addresses that a mask and an address stand for.

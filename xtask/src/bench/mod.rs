@@ -2,6 +2,7 @@
 
 pub(crate) mod measure;
 mod ring;
+mod rules;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,8 @@ pub(crate) struct Args {
 enum Suite {
     /// Shared rings: one thread, and two processors beside other ring libraries.
     Ring,
+    /// Rule lists: the classifier beside the plain walker and maps for one kind of list.
+    Rules,
 }
 
 /// Form of the result.
@@ -63,6 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let cases = match args.suite {
         Suite::Ring => ring::run(&bench)?,
+        Suite::Rules => rules::run(&bench)?,
     };
     let report = Report {
         machine: Machine::describe(),

@@ -37,27 +37,21 @@ impl PartialEq for Part {
 
 impl Eq for Part {}
 
-/// Port, part, and the bytes of the part followed by zeros.
+/// The bytes of the part followed by zeros; the last word has the last four of them, the port and the part.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct CidKey {
-    bytes: Bytes,
-    head: u32,
-}
+pub(crate) struct CidKey([u64; 3]);
 
 impl Key for CidKey {
     #[inline]
     fn hash(&self, seed: u64) -> u64 {
-        let rest = u64::from(self.head) << 32 | u64::from(self.bytes.high);
-        let first = fold(self.bytes.low ^ seed, self.bytes.middle ^ ODD);
-        fold(first, rest ^ ODD)
+        let [low, middle, rest] = self.0;
+        fold(fold(low ^ seed, middle ^ ODD), rest ^ ODD)
     }
 
     #[inline]
     fn same(&self, other: &Self) -> bool {
-        (self.bytes.low ^ other.bytes.low)
-            | (self.bytes.middle ^ other.bytes.middle)
-            | u64::from((self.bytes.high ^ other.bytes.high) | (self.head ^ other.head))
-            == 0
+        let ([a, b, c], [d, e, f]) = (self.0, other.0);
+        (a ^ d) | (b ^ e) | (c ^ f) == 0
     }
 }
 
@@ -195,10 +189,9 @@ impl Bytes {
 
     #[inline]
     fn headed(self, port: u16, part: &Part) -> CidKey {
-        CidKey {
-            bytes: self,
-            head: u32::from(port) | u32::from(part.offset) << 16 | u32::from(part.end) << 24,
-        }
+        let head = u32::from(port) | u32::from(part.offset) << 16 | u32::from(part.end) << 24;
+        let rest = u64::from(head) << 32 | u64::from(self.high);
+        CidKey([self.low, self.middle, rest])
     }
 
     /// Moves all bytes forward.
@@ -228,14 +221,9 @@ mod tests {
         let mut bytes = [0u8; 20];
         let cut = &cid[usize::from(offset)..usize::from(end)];
         bytes[..cut.len()].copy_from_slice(cut);
-        CidKey {
-            bytes: Bytes {
-                low: u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")),
-                middle: u64::from_le_bytes(bytes[8..16].try_into().expect("eight bytes")),
-                high: u32::from_le_bytes(bytes[16..].try_into().expect("four bytes")),
-            },
-            head: u32::from(port) | u32::from(offset) << 16 | u32::from(end) << 24,
-        }
+        let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight"));
+        let head = u64::from(port) | u64::from(offset) << 16 | u64::from(end) << 24;
+        CidKey([word(0), word(8), head << 32 | word(12) >> 32])
     }
 
     #[test]

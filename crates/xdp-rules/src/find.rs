@@ -11,7 +11,7 @@ use crate::pattern::PortSet;
 use crate::plan::Class;
 use crate::port_sets::PortSets;
 use crate::store::Store;
-use crate::tables::{Step, Tuple6};
+use crate::tables::{Step, Tuple4, Tuple6};
 use xdp_abi::Port;
 use xdp_packet::{
     Depth, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Facts, Frame, Icmp, Ipv6, Packet, Quic, Scratch,
@@ -304,8 +304,8 @@ fn exact<K: Key, S: Store>(rules: &Exact<K, S>, key: K) -> u32 {
 }
 
 #[inline(never)]
-fn tuple4<S: Store>(rules: &Exact<[u32; 3], S>, from: u32, to: u32, ports: u32) -> u32 {
-    rules.table.find(&[from, to, ports])
+fn tuple4<S: Store>(rules: &Exact<Tuple4, S>, from: u32, to: u32, ports: u32) -> u32 {
+    rules.table.find(&Tuple4::new(from, to, ports))
 }
 
 #[inline(never)]

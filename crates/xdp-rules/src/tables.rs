@@ -11,6 +11,39 @@ use crate::pattern::{Flow, Masked, Pattern, PortSet};
 use crate::port_sets::PortSets;
 use crate::store::{OutOfMemory, Pool, Store};
 
+/// Both ends of IPv4 UDP; source first in each.
+///
+/// Two words that are hashed as they are stored: three of 32 bits would have to be put together through memory, and the load
+/// would have to wait until all stores before it are done, so that lookups of different packets could not overlap.
+#[derive(Clone, Copy, Default)]
+#[repr(C, packed(4))]
+pub(crate) struct Tuple4 {
+    pub(crate) addresses: u64,
+    pub(crate) ports: u32,
+}
+
+impl Tuple4 {
+    #[inline]
+    pub(crate) const fn new(from: u32, to: u32, ports: u32) -> Self {
+        Self {
+            addresses: (from as u64) << 32 | to as u64,
+            ports,
+        }
+    }
+}
+
+impl Key for Tuple4 {
+    #[inline]
+    fn hash(&self, seed: u64) -> u64 {
+        fold(self.addresses ^ seed, u64::from(self.ports) ^ ODD)
+    }
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        (self.addresses ^ other.addresses) | u64::from(self.ports ^ other.ports) == 0
+    }
+}
+
 /// Both ends of IPv6 UDP; source port, then destination port.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Tuple6 {
@@ -153,7 +186,7 @@ tables! {
     /// IP protocols.
     NextHeader next_header: Exact<u16, S>, at u16, new exact;
     /// Both ends of IPv4 UDP.
-    Tuple4 tuple4: Exact<[u32; 3], S>, at [u32; 3], new exact;
+    Tuple4 tuple4: Exact<Tuple4, S>, at Tuple4, new exact;
     /// Both ends of IPv6 UDP.
     Tuple6 tuple6: Exact<Tuple6, S>, at Tuple6, new exact;
     /// IPv4 prefixes.
@@ -211,11 +244,11 @@ impl Place {
             Pattern::TcpDst(port) => Self::TcpDst(*port),
             Pattern::TcpControlDst(port) => Self::TcpControl(*port),
             Pattern::IpNextHeader(number) => Self::NextHeader(u16::from(*number)),
-            Pattern::Ipv4UdpTuple(tuple) => Self::Tuple4([
+            Pattern::Ipv4UdpTuple(tuple) => Self::Tuple4(Tuple4::new(
                 tuple.source.number(),
                 tuple.destination.number(),
                 pair(tuple.source_port, tuple.destination_port),
-            ]),
+            )),
             Pattern::Ipv6UdpTuple(tuple) => Self::Tuple6(Tuple6 {
                 from: tuple.source.number(),
                 to: tuple.destination.number(),

@@ -64,6 +64,7 @@ fn lists() -> Vec<&'static [Export]> {
     lists.extend(crate::trace::exports());
     lists.push(crate::nmr::EXPORTS);
     lists.push(crate::seh::EXPORTS);
+    lists.extend(crate::ndis::exports());
     lists
 }
 

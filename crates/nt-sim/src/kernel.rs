@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use crate::{
-    clock::Clock, cm::Registry, ex, io::Io, ke, mem::Memory, nmr::Nmr, ob::Ob, ps::Ps,
+    clock::Clock, cm::Registry, ex, io::Io, ke, mem::Memory, ndis, nmr::Nmr, ob::Ob, ps::Ps,
     sched::Sched, trace, verifier::Verifier,
 };
 
@@ -56,6 +56,7 @@ pub(crate) struct Kernel {
     pub(crate) registry: Registry,
     pub(crate) nmr: Nmr,
     pub(crate) trace: trace::State,
+    pub(crate) ndis: ndis::State,
 }
 
 static KERNEL: AtomicPtr<Kernel> = AtomicPtr::new(std::ptr::null_mut());

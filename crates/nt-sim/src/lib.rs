@@ -38,6 +38,8 @@ mod ob;
 mod pe;
 mod ps;
 mod rtl;
+mod ndis;
+pub mod nic;
 mod sched;
 mod seh;
 mod symbols;
@@ -50,4 +52,7 @@ pub use lab::{
     UnloadReport, UserMemory,
 };
 pub use pe::{Import, Machine, PeError};
+pub use lab::{
+    nic::{FilterAttach, FilterModule, Nic, NicBuilder, Stack, Wire},
+};
 pub use verifier::{BugCheck, Rule};

@@ -12,6 +12,7 @@ use crate::{
     nmr::Nmr,
     ob::Ob,
     ps::Ps,
+    ndis,
     sched::Sched,
     trace,
     verifier::Verifier,
@@ -109,6 +110,7 @@ impl LabBuilder {
             registry: Registry::default(),
             nmr: Nmr::default(),
             trace: trace::State::default(),
+            ndis: ndis::State::new(),
             config: self.config,
         }))
     }

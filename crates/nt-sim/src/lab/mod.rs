@@ -2,6 +2,7 @@
 
 mod builder;
 mod driver;
+pub(crate) mod nic;
 mod process;
 mod status;
 #[cfg(test)]
@@ -186,6 +187,7 @@ impl Drop for Lab {
         let stop = catch_unwind(AssertUnwindSafe(|| {
             kernel.registry.forget_watchers();
             crate::io::work_item::stop();
+            crate::ndis::stop();
             crate::ke::stop();
         }));
         ATTACHED.with_borrow_mut(|attached| drop(attached.take()));

@@ -148,6 +148,63 @@ rules! {
         "All pages of a process must be unlocked when it ends.";
     LeakAtUnload = 0x0000_00ce "DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS", "leak-at-unload",
         "A driver gives everything back before it has unloaded.";
+    // NDIS.
+    NdisBadHandle = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "ndis-bad-handle",
+        "An NDIS function must be given a handle of the kind it asks for.";
+    NdisStaleHandle = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "ndis-stale-handle",
+        "An NDIS handle must not be used after its object was freed, detached or deregistered.";
+    NdisBadStructure = 0x0000_007c "BUGCODE_NDIS_DRIVER", "ndis-bad-structure",
+        "A structure given to NDIS must have the type, revision, size and handlers that its reference page asks for.";
+    NdisWrongState = 0x0000_007c "BUGCODE_NDIS_DRIVER", "ndis-wrong-state",
+        "Pause, restart, attach and their completions must come in the state that they belong to.";
+    NdisDispatchFlag = 0x0000_007c "BUGCODE_NDIS_DRIVER", "ndis-dispatch-flag",
+        "The DISPATCH_LEVEL flag of a send, receive, return or completion must only be set at DISPATCH_LEVEL.";
+    NdisPausedTraffic = 0x0000_007c "BUGCODE_NDIS_DRIVER", "ndis-paused-traffic",
+        "Nothing may be sent or indicated by a paused filter module or miniport.";
+    NblNotInFlight = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-not-in-flight",
+        "A NET_BUFFER_LIST must be completed or returned exactly once.";
+    NblNotOwned = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-not-owned",
+        "Only the current owner of a NET_BUFFER_LIST may pass it on, complete or return it.";
+    NblInFlightTwice = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-in-flight-twice",
+        "A NET_BUFFER_LIST must not be sent or indicated again before it came back.";
+    NblChanged = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-changed",
+        "A NET_BUFFER_LIST must not be changed by a driver that does not own it at the time.";
+    NblLeaked = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-leaked",
+        "Every NET_BUFFER_LIST must come back before a pause completes.";
+    NblPausedOutstanding = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-outstanding-at-pause",
+        "A filter must not complete a pause while it holds, or waits for, NET_BUFFER_LISTs.";
+    NblResourcesKept = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-resources-kept",
+        "NET_BUFFER_LISTs indicated with the RESOURCES flag belong to the miniport again when the receive handler returns, linked as they were.";
+    NblResourcesReturned = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-resources-returned",
+        "NET_BUFFER_LISTs indicated with the RESOURCES flag must not be returned.";
+    NblBadNetBuffer = 0x0000_007c "BUGCODE_NDIS_DRIVER", "net-buffer-bad",
+        "A NET_BUFFER's current MDL, offset and length must describe bytes that its MDL chain has.";
+    NblCount = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-count",
+        "The number of NET_BUFFER_LISTs indicated must be the length of the chain.";
+    NblFreedInFlight = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-freed-in-flight",
+        "A NET_BUFFER_LIST must not be freed while it is sent or indicated.";
+    NblDoubleFree = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-double-free",
+        "A NET_BUFFER_LIST or NET_BUFFER must be freed once, to the pool it came from.";
+    NblPoolInUse = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-pool-in-use",
+        "A NET_BUFFER_LIST or NET_BUFFER pool must not be freed before everything allocated from it.";
+    NblHandlerMissing = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-handler-missing",
+        "A filter that sends must have a send-complete handler, one that indicates receives a return handler.";
+    NdisCallbackIrql = 0x0000_00c8 "IRQL_UNEXPECTED_VALUE", "ndis-callback-irql",
+        "An NDIS callback must return at the IRQL at which it was called.";
+    NdisCallbackLock = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "ndis-callback-lock",
+        "An NDIS callback must not return with a spin lock or reader-writer lock held that it acquired.";
+    OidNotPending = 0x0000_007c "BUGCODE_NDIS_DRIVER", "oid-not-pending",
+        "An OID request must be completed exactly once, by the driver that holds it.";
+    OidCloneLeaked = 0x0000_007c "BUGCODE_NDIS_DRIVER", "oid-clone-leaked",
+        "Every cloned OID request must be freed before its filter module or binding goes away.";
+    NdisObjectLeaked = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "ndis-object-leaked",
+        "Pools, locks, timers, work items and other NDIS objects must be freed before their owner is detached or deregistered.";
+    NdisPendingAtDetach = 0x0000_00ce "DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS", "ndis-pending-at-detach",
+        "NDIS timers must be cancelled, and work items must have run, before their owner is detached or deregistered.";
+    NdisLeftRegistered = 0x0000_007c "BUGCODE_NDIS_DRIVER", "ndis-left-registered",
+        "A driver must deregister from NDIS before it unloads.";
+    NdisHang = 0x0000_0133 "DPC_WATCHDOG_VIOLATION", "ndis-hang",
+        "A pause, an OID request and a halt must complete in finite time.";
     // Exceptions.
     UnhandledException = 0x0000_001e "KMODE_EXCEPTION_NOT_HANDLED", "unhandled-exception",
         "Every exception that a driver causes must be handled by it.";

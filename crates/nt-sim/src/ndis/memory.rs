@@ -1,0 +1,87 @@
+//! Memory of NDIS's own objects and of what it allocates for drivers.
+
+use std::alloc::Layout;
+
+use nt::sys::MDL;
+
+use super::raw::{get, put};
+
+/// `MDL_MAPPED_TO_SYSTEM_VA`.
+const MAPPED: i16 = 1;
+/// `MDL_SOURCE_IS_NONPAGED_POOL`.
+const NON_PAGED: i16 = 4;
+const PAGE: usize = 4096;
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size.max(1), 16).expect("a size that fits in memory")
+}
+
+/// Allocates zeroed bytes, aligned to 16; null when memory is used up.
+pub(crate) fn allocate(size: usize) -> *mut u8 {
+    // SAFETY: the size is not zero.
+    unsafe { std::alloc::alloc_zeroed(layout(size)) }
+}
+
+/// Frees what [`allocate`] returned for the same size.
+pub(crate) fn free(address: *mut u8, size: usize) {
+    // SAFETY: the caller passes a live block and its size.
+    unsafe { std::alloc::dealloc(address, layout(size)) }
+}
+
+fn pages(address: usize, len: usize) -> usize {
+    ((address % PAGE) + len).div_ceil(PAGE)
+}
+
+fn mdl_size(address: usize, len: usize) -> usize {
+    size_of::<MDL>() + pages(address, len) * 8
+}
+
+/// Makes an MDL for `len` bytes of non-paged memory; null when memory is used up.
+pub(crate) fn new_mdl(address: *mut u8, len: usize) -> *mut MDL {
+    let size = mdl_size(address as usize, len);
+    let mdl = allocate(size).cast::<MDL>();
+    if mdl.is_null() {
+        return mdl;
+    }
+    put!(mdl => [Size] size as i16);
+    put!(mdl => [MdlFlags] NON_PAGED);
+    put!(mdl => [MappedSystemVa] address.cast());
+    put!(mdl => [StartVa] ((address as usize) & !(PAGE - 1)) as *mut _);
+    put!(mdl => [ByteCount] len as u32);
+    put!(mdl => [ByteOffset] (address as usize % PAGE) as u32);
+    for page in 0..pages(address as usize, len) {
+        let frame = mdl.wrapping_add(1).cast::<u64>().wrapping_add(page);
+        let physical = crate::mem::phys::host_pfn((address as usize & !(PAGE - 1)) + page * PAGE);
+        super::raw::store(frame, physical);
+    }
+    mdl
+}
+
+/// Frees an MDL of [`new_mdl`], not the memory it describes.
+pub(crate) fn free_mdl(mdl: *mut MDL) {
+    let size = get!(mdl => Size) as usize;
+    free(mdl.cast(), size);
+}
+
+/// Kernel address of the bytes that an MDL describes; `None` when it has no mapping.
+pub(crate) fn mdl_address(mdl: *const MDL) -> Option<*mut u8> {
+    let flags = get!(mdl => MdlFlags);
+    (flags & (MAPPED | NON_PAGED) != 0).then(|| get!(mdl => MappedSystemVa).cast())
+}
+
+/// Allocates memory that a driver frees (or hands to NDIS to free); null when memory is used up.
+pub(crate) fn allocate_for_driver(len: usize) -> *mut u8 {
+    let block = allocate(len + 16);
+    if block.is_null() {
+        return block;
+    }
+    super::raw::store(block.cast::<usize>(), len);
+    block.wrapping_add(16)
+}
+
+/// Frees what [`allocate_for_driver`] returned.
+pub(crate) fn free_for_driver(address: *mut u8) {
+    let block = address.wrapping_sub(16);
+    let len = super::raw::load(block.cast::<usize>());
+    free(block, len + 16);
+}

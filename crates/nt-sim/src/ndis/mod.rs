@@ -1,0 +1,283 @@
+//! NDIS 6: drivers, adapters, stacks, the data path and everything that drivers get from NDIS.
+//!
+//! An adapter has a stack of *layers*: a miniport (the built-in NIC or a loaded driver), filter
+//! modules, and bindings (the built-in stack end or loaded protocol drivers). A driver's handle for
+//! a layer is its address.
+
+pub(crate) mod adapter;
+mod arena;
+mod clone;
+pub(crate) mod datapath;
+mod filter;
+pub(crate) mod layer;
+pub(crate) mod lifecycle;
+pub(crate) mod memory;
+mod miniport;
+pub(crate) mod nbl;
+mod net_buffer;
+pub(crate) mod oid;
+pub(crate) mod pnp;
+pub(crate) mod pool;
+pub(crate) mod raw;
+mod restart;
+pub(crate) mod signal;
+mod tracker;
+mod version;
+mod worker;
+
+use std::{
+    ffi::c_void,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+};
+
+use nt::sys::NDIS_OBJECT_HEADER;
+use parking_lot::{Mutex, RwLock};
+
+use crate::{
+    export::Export,
+    kernel::{kernel, strict},
+    nic::Nic,
+    verifier::Rule,
+};
+
+/// How an attempt to attach a filter ended.
+#[derive(Clone, Debug)]
+pub(crate) struct AttachNote {
+    pub(crate) adapter: String,
+    pub(crate) filter: String,
+    pub(crate) status: i32,
+}
+
+/// All state of NDIS.
+pub(crate) struct State {
+    pub(crate) layers: arena::Arena<layer::Layer>,
+    pub(crate) filter_drivers: arena::Arena<filter::FilterDriver>,
+    pub(crate) pools: arena::Arena<pool::Pool>,
+    pub(crate) tracker: tracker::Tracker,
+    pub(crate) requests: oid::Requests,
+    pub(crate) workers: worker::Workers,
+    all_adapters: arena::Arena<adapter::Adapter>,
+    adapters: RwLock<Vec<&'static adapter::Adapter>>,
+    nics: Mutex<Vec<Arc<Nic>>>,
+    attach_notes: Mutex<Vec<AttachNote>>,
+    numbers: AtomicU64,
+    next_if_index: AtomicU32,
+}
+
+impl State {
+    pub(crate) fn new() -> State {
+        State {
+            layers: arena::Arena::new("an adapter, filter module or binding handle"),
+            filter_drivers: arena::Arena::new("a filter driver handle"),
+            pools: arena::Arena::new("a NET_BUFFER_LIST or NET_BUFFER pool"),
+            tracker: tracker::Tracker::default(),
+            requests: oid::Requests::default(),
+            workers: worker::Workers::default(),
+            all_adapters: arena::Arena::new("an adapter"),
+            adapters: RwLock::new(Vec::new()),
+            nics: Mutex::new(Vec::new()),
+            attach_notes: Mutex::new(Vec::new()),
+            numbers: AtomicU64::new(1),
+            next_if_index: AtomicU32::new(2),
+        }
+    }
+
+    /// A number that is larger than all before.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The adapters that are present.
+    pub(crate) fn adapters(&self) -> Vec<&'static adapter::Adapter> {
+        self.adapters.read().clone()
+    }
+
+    fn note_attach(&self, adapter: &str, filter: &str, status: i32) {
+        self.attach_notes.lock().push(AttachNote {
+            adapter: adapter.to_owned(),
+            filter: filter.to_owned(),
+            status,
+        });
+    }
+
+    /// How attempts to attach filters ended so far.
+    pub(crate) fn attach_notes(&self) -> Vec<AttachNote> {
+        self.attach_notes.lock().clone()
+    }
+}
+
+/// What ndis.sys exports.
+pub(crate) fn exports() -> Vec<&'static [Export]> {
+    vec![
+        clone::EXPORTS,
+        datapath::EXPORTS,
+        filter::EXPORTS,
+        net_buffer::EXPORTS,
+        oid::EXPORTS,
+        pnp::EXPORTS,
+        pool::EXPORTS,
+        version::EXPORTS,
+    ]
+}
+
+/// Waits until everything that NDIS queued (attaching filters, restarts, work items) is done.
+pub(crate) fn settle() {
+    kernel().ndis.workers.settle();
+}
+
+/// Lets NDIS's threads, and those of the NICs, end.
+pub(crate) fn stop() {
+    for nic in kernel().ndis.nics.lock().iter() {
+        nic.stop.store(true, Ordering::Release);
+    }
+    kernel().ndis.workers.stop();
+}
+
+/// Makes an adapter with a miniport, which does not run yet.
+pub(crate) fn add_adapter(
+    name: &str,
+    general: adapter::General,
+    bottom: Box<dyn layer::Bottom>,
+) -> &'static adapter::Adapter {
+    let ndis = &kernel().ndis;
+    let if_index = ndis.next_if_index.fetch_add(1, Ordering::Relaxed);
+    let adapter = ndis
+        .all_adapters
+        .insert(adapter::Adapter::new(name, if_index, general));
+    let miniport = ndis
+        .layers
+        .insert(layer::Layer::new(adapter, layer::Part::Miniport(bottom)));
+    miniport.set_state(layer::State::Paused);
+    assert!(adapter.miniport.set(miniport).is_ok(), "made once");
+    adapter.update_routes();
+    ndis.adapters.write().push(adapter);
+    adapter
+}
+
+/// Puts a binding on top of an adapter's stack; the stack is paused meanwhile.
+pub(crate) fn bind(adapter: &'static adapter::Adapter, part: layer::Part) -> &'static layer::Layer {
+    adapter.change.with(|| {
+        lifecycle::while_paused(adapter, nt::sys::NDIS_PAUSE_BIND_PROTOCOL, || {
+            let layer = kernel().ndis.layers.insert(layer::Layer::new(adapter, part));
+            layer.set_state(layer::State::Paused);
+            adapter.bindings.write().push(layer);
+            adapter.update_routes();
+            layer
+        })
+    })
+}
+
+/// Takes an adapter away: pauses its stack, detaches the filters, halts the miniport.
+pub(crate) fn remove_adapter(adapter: &'static adapter::Adapter) {
+    lifecycle::pause(adapter, nt::sys::NDIS_PAUSE_MINIPORT_DEVICE_REMOVE);
+    adapter.change.with(|| {
+        adapter.removed.store(true, Ordering::SeqCst);
+        lifecycle::detach_all(adapter);
+        for layer in adapter.layers() {
+            layer.set_state(layer::State::Detached);
+            kernel().ndis.layers.retire(layer);
+        }
+        adapter.bindings.write().clear();
+    });
+    let ndis = &kernel().ndis;
+    ndis.adapters.write().retain(|a| !std::ptr::eq(*a, adapter));
+    ndis.nics.lock().retain(|n| !std::ptr::eq(n.adapter(), adapter));
+    ndis.all_adapters.retire(adapter);
+}
+
+/// Keeps a NIC while it is present.
+pub(crate) fn add_nic(nic: Arc<Nic>) {
+    kernel().ndis.nics.lock().push(nic);
+}
+
+/// The NIC with this name.
+pub(crate) fn nic(name: &str) -> Option<Arc<Nic>> {
+    kernel().ndis.nics.lock().iter().find(|n| n.name == name).cloned()
+}
+
+/// An object header.
+pub(crate) fn header(kind: u8, revision: u8, size: u16) -> NDIS_OBJECT_HEADER {
+    NDIS_OBJECT_HEADER {
+        Type: kind,
+        Revision: revision,
+        Size: size,
+    }
+}
+
+/// Stops the kernel when a structure's header is not what its reference page asks for.
+fn check_header(given: NDIS_OBJECT_HEADER, kind: u8, revision: u8, size: u16, what: &str) {
+    if strict() && (given.Type != kind || given.Revision < revision || given.Size < size) {
+        crate::bugcheck!(Rule::NdisBadStructure, given.Type, given.Revision, given.Size;
+            "{what} has type {:#x}, revision {}, size {:#x}; at least {kind:#x}, {revision}, {size:#x} are expected",
+            given.Type, given.Revision, given.Size);
+    }
+}
+
+fn check_nbl_memory(nbl: nbl::Nbl, function: &str) {
+    if nbl.is_null() || !(nbl as usize).is_multiple_of(16) {
+        crate::bugcheck!(Rule::NblDoubleFree, nbl; "{function}: {nbl:p} is no NET_BUFFER_LIST");
+    }
+}
+
+/// Four characters of a pool tag.
+fn tag(tag: u32) -> String {
+    tag.to_le_bytes()
+        .iter()
+        .map(|&b| if b.is_ascii_graphic() { b as char } else { '.' })
+        .collect()
+}
+
+/// Who a new object belongs to: the layer or driver that `handle` names, or nobody.
+fn owner(handle: *mut c_void) -> usize {
+    let ndis = &kernel().ndis;
+    if strict()
+        && !handle.is_null()
+        && !ndis.layers.contains(handle)
+        && !ndis.filter_drivers.contains(handle)
+    {
+        crate::bugcheck!(Rule::NdisBadHandle, handle;
+            "{handle:p} is no handle of a driver, adapter, filter module or binding");
+    }
+    handle as usize
+}
+
+/// Stops the kernel when objects of `owner` are left.
+fn check_owner_left_nothing(owner: usize, name: &str) {
+    if !strict() {
+        return;
+    }
+    let ndis = &kernel().ndis;
+    let mut left = Vec::new();
+    for pool in ndis.pools.live().into_iter().filter(|p| p.owner == owner) {
+        left.push(format!("a pool (tag '{}', {} allocated)", tag(pool.tag), pool.outstanding()));
+    }
+    if !left.is_empty() {
+        crate::bugcheck!(Rule::NdisObjectLeaked, owner, left.len();
+            "{name} is gone and left behind: {}", left.join(", "));
+    }
+    let clones = ndis.requests.clones.lock().values().filter(|o| **o == owner).count();
+    if clones > 0 {
+        crate::bugcheck!(Rule::OidCloneLeaked, owner, clones;
+            "{name} is gone and left {clones} cloned OID requests behind");
+    }
+}
+
+/// The filters on an adapter, from the bottom up.
+pub(crate) fn describe_filters(adapter: &adapter::Adapter) -> Vec<crate::lab::nic::FilterModule> {
+    let hook = |h: &std::sync::atomic::AtomicUsize| h.load(Ordering::Relaxed) != 0;
+    adapter
+        .filters
+        .read()
+        .iter()
+        .filter_map(|layer| {
+            Some(crate::lab::nic::FilterModule {
+                name: layer.filter()?.name.clone(),
+                sends: hook(&layer.hooks.send),
+                receives: hook(&layer.hooks.receive),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,207 @@
+//! Walking NET_BUFFER_LISTs, NET_BUFFERs and their MDL chains.
+
+use nt::sys::{MDL, NET_BUFFER, NET_BUFFER_LIST};
+
+use super::{
+    memory,
+    raw::{bytes, copy, get, put},
+};
+use crate::verifier::Rule;
+
+pub(crate) type Nbl = *mut NET_BUFFER_LIST;
+pub(crate) type Nb = *mut NET_BUFFER;
+
+/// The NBLs of a chain. The next link is read before an NBL is handed out, so it may be unlinked.
+pub(crate) fn chain(first: Nbl) -> impl Iterator<Item = Nbl> {
+    let mut next = first;
+    std::iter::from_fn(move || {
+        let nbl = next;
+        if nbl.is_null() {
+            return None;
+        }
+        next = get!(nbl => Next);
+        Some(nbl)
+    })
+}
+
+/// The NET_BUFFERs of an NBL.
+pub(crate) fn buffers(nbl: Nbl) -> impl Iterator<Item = Nb> {
+    let mut next = get!(nbl => FirstNetBuffer);
+    std::iter::from_fn(move || {
+        let nb = next;
+        if nb.is_null() {
+            return None;
+        }
+        next = get!(nb => Next);
+        Some(nb)
+    })
+}
+
+/// Builds a chain in order.
+pub(crate) struct ChainBuilder {
+    first: Nbl,
+    last: Nbl,
+    pub(crate) len: u32,
+}
+
+impl ChainBuilder {
+    pub(crate) fn new() -> ChainBuilder {
+        ChainBuilder {
+            first: std::ptr::null_mut(),
+            last: std::ptr::null_mut(),
+            len: 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, nbl: Nbl) {
+        put!(nbl => [Next] std::ptr::null_mut());
+        if self.last.is_null() {
+            self.first = nbl;
+        } else {
+            put!(self.last => [Next] nbl);
+        }
+        self.last = nbl;
+        self.len += 1;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
+    pub(crate) fn finish(self) -> Nbl {
+        self.first
+    }
+}
+
+/// A run of frame bytes inside one MDL.
+pub(crate) struct Segment {
+    pub(crate) address: *mut u8,
+    pub(crate) len: usize,
+}
+
+/// The parts of an MDL chain that `len` bytes from `offset` bytes into `mdl` lie in. Ends early
+/// when the chain does, or at an MDL without a mapping.
+pub(crate) fn segments(mdl: *mut MDL, offset: usize, len: usize) -> impl Iterator<Item = Segment> {
+    let (mut mdl, mut offset, mut left) = (mdl, offset, len);
+    std::iter::from_fn(move || {
+        while left > 0 && !mdl.is_null() {
+            let count = get!(mdl => ByteCount) as usize;
+            let this = mdl;
+            mdl = get!(mdl => Next);
+            if offset >= count {
+                offset -= count;
+                continue;
+            }
+            let take = left.min(count - offset);
+            let address = memory::mdl_address(this)?.wrapping_add(offset);
+            offset = 0;
+            left -= take;
+            return Some(Segment { address, len: take });
+        }
+        None
+    })
+}
+
+/// The segments of a NET_BUFFER's data.
+pub(crate) fn data(nb: Nb) -> impl Iterator<Item = Segment> {
+    segments(
+        get!(nb => CurrentMdl),
+        get!(nb => CurrentMdlOffset) as usize,
+        get!(nb => DataLength) as usize,
+    )
+}
+
+/// Appends a NET_BUFFER's data to `out`; `false` when part of it has no mapping.
+pub(crate) fn read(nb: Nb, out: &mut Vec<u8>) -> bool {
+    let before = out.len();
+    for segment in data(nb) {
+        out.extend_from_slice(bytes(segment.address, segment.len));
+    }
+    out.len() - before == get!(nb => DataLength) as usize
+}
+
+/// Copies `from` to the bytes of an MDL chain that start `offset` bytes into `mdl`.
+pub(crate) fn write(mdl: *mut MDL, offset: usize, from: &[u8]) -> usize {
+    let mut done = 0;
+    for segment in segments(mdl, offset, from.len()) {
+        copy(segment.address, from[done..].as_ptr(), segment.len);
+        done += segment.len;
+    }
+    done
+}
+
+/// Finds the MDL that holds the byte `offset` bytes into the chain, and where in it. The end of
+/// the chain counts as the end of its last MDL.
+pub(crate) fn locate(chain: *mut MDL, offset: usize) -> Option<(*mut MDL, usize)> {
+    let (mut mdl, mut offset) = (chain, offset);
+    while !mdl.is_null() {
+        let count = get!(mdl => ByteCount) as usize;
+        let next = get!(mdl => Next);
+        if offset < count || (offset == count && next.is_null()) {
+            return Some((mdl, offset));
+        }
+        offset -= count;
+        mdl = next;
+    }
+    None
+}
+
+/// Stops the kernel if the NBL's NET_BUFFERs do not describe bytes that they have.
+pub(crate) fn check(nbl: Nbl, function: &str) {
+    let first = get!(nbl => FirstNetBuffer);
+    if first.is_null() {
+        crate::bugcheck!(Rule::NblBadNetBuffer, nbl;
+            "{function}: the NBL at {nbl:p} has no NET_BUFFER");
+    }
+    for nb in buffers(nbl) {
+        let (mdl, offset) = (get!(nb => CurrentMdl), get!(nb => CurrentMdlOffset) as usize);
+        let len = get!(nb => DataLength) as usize;
+        let data_offset = get!(nb => DataOffset) as usize;
+        let mut have = 0;
+        let mut at = mdl;
+        while !at.is_null() {
+            have += get!(at => ByteCount) as usize;
+            at = get!(at => Next);
+        }
+        if offset + len > have {
+            crate::bugcheck!(Rule::NblBadNetBuffer, nbl, nb, offset + len, have;
+                "{function}: the NET_BUFFER at {nb:p} claims {len} bytes from offset {offset} of its current MDL, \
+                 and its MDLs have {have}");
+        }
+        let mut before = 0;
+        let mut at = get!(nb => MdlChain);
+        while !at.is_null() && at != mdl {
+            before += get!(at => ByteCount) as usize;
+            at = get!(at => Next);
+        }
+        if len > 0 && (at.is_null() || before + offset != data_offset) {
+            crate::bugcheck!(Rule::NblBadNetBuffer, nbl, nb, data_offset, before + offset;
+                "{function}: the NET_BUFFER at {nb:p} has data offset {data_offset}, but its current MDL and offset \
+                 are {} bytes into its MDL chain", before + offset);
+        }
+    }
+}
+
+/// A number that changes when the NBL, its NET_BUFFERs or their MDLs are changed (not the data).
+pub(crate) fn fingerprint(nbl: Nbl) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |value: u64| hash = (hash ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+    add(get!(nbl => FirstNetBuffer) as u64);
+    add(get!(nbl => SourceHandle) as u64);
+    for nb in buffers(nbl) {
+        add(get!(nb => Next) as u64);
+        add(get!(nb => CurrentMdl) as u64);
+        add(u64::from(get!(nb => CurrentMdlOffset)));
+        add(u64::from(get!(nb => DataLength)));
+        add(u64::from(get!(nb => DataOffset)));
+        let mut mdl = get!(nb => MdlChain);
+        while !mdl.is_null() {
+            add(mdl as u64);
+            add(get!(mdl => MappedSystemVa) as u64);
+            add(u64::from(get!(mdl => ByteCount)));
+            mdl = get!(mdl => Next);
+        }
+    }
+    hash
+}

@@ -1,0 +1,316 @@
+//! NET_BUFFER_LISTs that a NIC or the stack end makes for frames.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use nt::sys::{
+    Ieee8021QNetBufferListInfo, MDL, NET_BUFFER_LIST, NetBufferListHashInfo, NetBufferListHashValue,
+    TcpIpChecksumNetBufferListInfo, TcpLargeSendNetBufferListInfo, TcpRecvSegCoalesceInfo,
+};
+use parking_lot::Mutex;
+
+use super::{
+    frame::{Frame, FrameInfo},
+    layout::{Layout, Random},
+};
+use crate::{
+    kernel::{kernel, strict},
+    ndis::{
+        memory,
+        nbl::{self, Nbl},
+        pool::{self, Pool},
+        raw::{copy, get, put},
+    },
+    verifier::Rule,
+};
+
+/// Where time stamps are (nbltimestamp.h).
+const TIMESTAMP_INFO: i32 = nt::sys::NetBufferListInfoReserved3;
+
+/// What NBL memory consists of; `MiniportReserved[1]` of the NBL points at it.
+struct Parts {
+    /// MDLs with the memory they describe: base of the allocation, its size.
+    mdls: Vec<(*mut MDL, *mut u8, usize)>,
+    first: *mut MDL,
+    data_offset: u32,
+    capacity: usize,
+}
+
+/// Makes and recycles NBLs for frames.
+pub(crate) struct Buffers {
+    pool: &'static Pool,
+    layout: Mutex<(Layout, Random)>,
+    /// Plain layouts in fast mode: finished NBLs of `capacity` bytes, to use again.
+    cache: Mutex<Vec<usize>>,
+    plain: std::sync::atomic::AtomicBool,
+    capacity: usize,
+    pub(crate) outstanding: AtomicI64,
+    pub(crate) made: AtomicU64,
+}
+
+impl Buffers {
+    /// `capacity`: longest frame that recycled buffers take.
+    pub(crate) fn new(layout: Layout, capacity: usize) -> Buffers {
+        let pool = kernel().ndis.pools.insert(Pool::lists(0, u32::from_le_bytes(*b"sNIC"), 0, true, 0));
+        let plain = layout.is_plain();
+        let seed = layout.random.unwrap_or(0);
+        Buffers {
+            pool,
+            layout: Mutex::new((layout, Random(seed))),
+            cache: Mutex::new(Vec::new()),
+            plain: plain.into(),
+            capacity,
+            outstanding: AtomicI64::new(0),
+            made: AtomicU64::new(0),
+        }
+    }
+
+    /// Uses another layout from now on.
+    pub(crate) fn set_layout(&self, layout: Layout) {
+        let plain = layout.is_plain();
+        let seed = layout.random.unwrap_or(0);
+        self.plain.store(plain, Ordering::Relaxed);
+        *self.layout.lock() = (layout, Random(seed));
+        let old = std::mem::take(&mut *self.cache.lock());
+        for nbl in old {
+            self.destroy(nbl as Nbl);
+        }
+    }
+
+    /// Whether frames are to be indicated with the RESOURCES flag now.
+    pub(crate) fn resources(&self) -> bool {
+        let mut layout = self.layout.lock();
+        layout.0.resources || (layout.0.random.is_some() && layout.1.below(4) == 0)
+    }
+
+    /// Takes up to `count` recycled NBLs; they hold frames of up to `capacity` bytes.
+    pub(crate) fn take_recycled(&self, count: usize, out: &mut Vec<usize>) {
+        let mut cache = self.cache.lock();
+        let keep = cache.len().saturating_sub(count);
+        out.extend(cache.drain(keep..));
+    }
+
+    fn recycles(&self) -> bool {
+        !strict() && self.plain.load(Ordering::Relaxed)
+    }
+
+    /// Makes an NBL for `data`; `None` when memory is used up.
+    pub(crate) fn make(&self, data: &[u8], recycled: &mut Vec<usize>) -> Option<Nbl> {
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
+        if self.recycles() && data.len() <= self.capacity {
+            if let Some(nbl) = recycled.pop() {
+                let nbl = nbl as Nbl;
+                refill(nbl, data);
+                return Some(nbl);
+            }
+            let nbl = self.build(data, &Layout { trailing: self.capacity - data.len(), ..self.next_layout() });
+            return self.counted(nbl);
+        }
+        let layout = self.next_layout();
+        let nbl = self.build(data, &layout);
+        self.counted(nbl)
+    }
+
+    fn counted(&self, nbl: Option<Nbl>) -> Option<Nbl> {
+        if nbl.is_none() {
+            self.outstanding.fetch_sub(1, Ordering::Relaxed);
+        }
+        nbl
+    }
+
+    fn next_layout(&self) -> Layout {
+        let mut layout = self.layout.lock();
+        let (layout, random) = &mut *layout;
+        layout.next(random)
+    }
+
+    fn build(&self, data: &[u8], layout: &Layout) -> Option<Nbl> {
+        self.made.fetch_add(1, Ordering::Relaxed);
+        let mut pieces: Vec<usize> = Vec::new();
+        let mut left = data.len();
+        for &size in &layout.splits {
+            let take = size.min(left);
+            if take == 0 {
+                break;
+            }
+            pieces.push(take);
+            left -= take;
+        }
+        if left > 0 || pieces.is_empty() {
+            pieces.push(left);
+        }
+        let nbl = self.pool.new_nbl(0, 0, None);
+        if nbl.is_null() {
+            return None;
+        }
+        let mut parts = Parts {
+            mdls: Vec::new(),
+            first: std::ptr::null_mut(),
+            data_offset: layout.backfill as u32,
+            capacity: 0,
+        };
+        let last = pieces.len() - 1;
+        for (index, &piece) in pieces.iter().enumerate() {
+            let front = if index == 0 { layout.backfill } else { 0 };
+            let back = if index == last { layout.trailing } else { 0 };
+            parts.push(front + piece + back, layout.skew);
+            if index == last {
+                parts.capacity = piece + back;
+            } else {
+                parts.capacity += piece;
+                if layout.empty_mdls {
+                    parts.push(0, layout.skew);
+                }
+            }
+        }
+        let nb = get!(nbl => FirstNetBuffer);
+        pool::describe(nb, parts.first, layout.backfill, data.len());
+        nbl::write(parts.first, layout.backfill, data);
+        let parts = Box::into_raw(Box::new(parts));
+        put!(nbl => [MiniportReserved] [std::ptr::from_ref(self).cast_mut().cast(), parts.cast()]);
+        Some(nbl)
+    }
+
+    /// Takes back a chain of NBLs that [`Buffers::make`] made; returns how many.
+    pub(crate) fn recycle(&self, chain: Nbl) -> u32 {
+        let mut count = 0;
+        if self.recycles() {
+            let mut cache = self.cache.lock();
+            for nbl in nbl::chain(chain) {
+                cache.push(nbl as usize);
+                count += 1;
+            }
+        } else {
+            for nbl in nbl::chain(chain) {
+                check_restored(nbl);
+                self.destroy(nbl);
+                count += 1;
+            }
+        }
+        self.outstanding.fetch_sub(i64::from(count), Ordering::SeqCst);
+        count
+    }
+
+    fn destroy(&self, nbl: Nbl) {
+        let parts = parts(nbl).cast_mut();
+        // SAFETY: made by `Box::into_raw` in `build`, and the NBL is used no more.
+        drop(unsafe { Box::from_raw(parts) });
+        self.pool.free_nbl(nbl);
+    }
+}
+
+impl Drop for Buffers {
+    fn drop(&mut self) {
+        for nbl in std::mem::take(self.cache.get_mut()) {
+            self.destroy(nbl as Nbl);
+        }
+    }
+}
+
+impl Parts {
+    fn push(&mut self, len: usize, skew: usize) {
+        let base = memory::allocate(len + skew);
+        assert!(!base.is_null(), "the host is out of memory");
+        let mdl = memory::new_mdl(base.wrapping_add(skew), len);
+        assert!(!mdl.is_null(), "the host is out of memory");
+        match self.mdls.last() {
+            Some((last, ..)) => put!(*last => [Next] mdl),
+            None => self.first = mdl,
+        }
+        self.mdls.push((mdl, base, len + skew));
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        for &(mdl, base, size) in &self.mdls {
+            memory::free_mdl(mdl);
+            memory::free(base, size);
+        }
+    }
+}
+
+fn parts(nbl: Nbl) -> *const Parts {
+    get!(nbl => MiniportReserved)[1].cast()
+}
+
+/// Who made an NBL of this module.
+pub(crate) fn maker(nbl: *const NET_BUFFER_LIST) -> *const Buffers {
+    get!(nbl => MiniportReserved)[0].cast()
+}
+
+/// Puts another frame into a recycled NBL of the plain layout.
+#[inline]
+fn refill(nbl: Nbl, data: &[u8]) {
+    let parts = parts(nbl);
+    let nb = get!(nbl => FirstNetBuffer);
+    let mdl = get!(parts => first);
+    let offset = get!(parts => data_offset);
+    put!(nb => [MdlChain] mdl);
+    put!(nb => [CurrentMdl] mdl);
+    put!(nb => [CurrentMdlOffset] offset);
+    put!(nb => [DataOffset] offset);
+    put!(nb => [DataLength] data.len() as u32);
+    put!(nbl => [NetBufferListInfo] [std::ptr::null_mut(); 27]);
+    put!(nbl => [NblFlags] 0);
+    let base: *mut u8 = get!(mdl => MappedSystemVa).cast();
+    copy(base.wrapping_add(offset as usize), data.as_ptr(), data.len());
+}
+
+/// A driver that has changed where the data starts must have changed it back.
+fn check_restored(nbl: Nbl) {
+    let parts = parts(nbl);
+    let nb = get!(nbl => FirstNetBuffer);
+    let (chain, offset) = (get!(nb => MdlChain), get!(nb => DataOffset));
+    if strict() && (chain != get!(parts => first) || offset != get!(parts => data_offset)) {
+        crate::bugcheck!(Rule::NblChanged, nbl, chain, offset;
+            "the NBL at {nbl:p} came back with MDL chain {chain:p} and data offset {offset}, it left with {:p} and {}",
+            get!(parts => first), get!(parts => data_offset));
+    }
+}
+
+/// Writes a frame's out-of-band data into its NBL.
+pub(crate) fn put_info(nbl: Nbl, info: &FrameInfo) {
+    let mut slots = get!(nbl => NetBufferListInfo);
+    let mut set = |slot: i32, value: u64| slots[slot as usize] = value as *mut _;
+    set(TcpIpChecksumNetBufferListInfo, info.checksum.into());
+    set(TcpLargeSendNetBufferListInfo, info.large_send.into());
+    set(Ieee8021QNetBufferListInfo, info.vlan.into());
+    set(TcpRecvSegCoalesceInfo, info.coalesced.into());
+    set(NetBufferListHashValue, info.hash.into());
+    set(NetBufferListHashInfo, info.hash_info.into());
+    set(TIMESTAMP_INFO, info.timestamp);
+    put!(nbl => [NetBufferListInfo] slots);
+    put!(nbl => [NblFlags] info.flags);
+}
+
+/// Reads the out-of-band data of an NBL.
+pub(crate) fn get_info(nbl: Nbl) -> FrameInfo {
+    let slots = get!(nbl => NetBufferListInfo);
+    let value = |slot: i32| slots[slot as usize] as u64;
+    FrameInfo {
+        checksum: value(TcpIpChecksumNetBufferListInfo) as u32,
+        large_send: value(TcpLargeSendNetBufferListInfo) as u32,
+        vlan: value(Ieee8021QNetBufferListInfo) as u32,
+        coalesced: value(TcpRecvSegCoalesceInfo) as u32,
+        hash: value(NetBufferListHashValue) as u32,
+        hash_info: value(NetBufferListHashInfo) as u32,
+        timestamp: value(TIMESTAMP_INFO),
+        flags: get!(nbl => NblFlags),
+        mdls: 0,
+        processor: crate::sched::current().processor(),
+    }
+}
+
+/// The frame in a NET_BUFFER; stops the kernel when it cannot be read.
+pub(crate) fn frame_of(nbl: Nbl, nb: nbl::Nb) -> Frame {
+    let mut frame = Frame {
+        data: Vec::with_capacity(get!(nb => DataLength) as usize),
+        info: get_info(nbl),
+    };
+    frame.info.mdls = nbl::data(nb).count() as u32;
+    if !nbl::read(nb, &mut frame.data) {
+        crate::bugcheck!(Rule::NblBadNetBuffer, nbl, nb;
+            "part of the NET_BUFFER at {nb:p} is not mapped, or its MDL chain is too short");
+    }
+    frame
+}

@@ -1,0 +1,180 @@
+//! The stack end: a protocol that is bound to the top of the NIC's stack.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use nt::sys::{
+    NDIS_OID_REQUEST, NDIS_RECEIVE_FLAGS_RESOURCES, NDIS_STATUS, NDIS_STATUS_INDICATION, NDIS_STATUS_SUCCESS,
+    NET_PNP_EVENT_NOTIFICATION,
+};
+
+use super::{Nic, buffers::put_info, end::Giving, frame::Frame, layout::Random, rss};
+use crate::{
+    irql,
+    ndis::{
+        datapath,
+        layer::{Layer, OidKind, State},
+        nbl::{self, ChainBuilder, Nbl},
+        raw::{get, put},
+        signal::poll_for_driver,
+    },
+};
+
+/// The built-in binding.
+pub(crate) struct Top(pub(crate) Arc<Nic>);
+
+impl crate::ndis::layer::Top for Top {
+    fn receive(&self, layer: &'static Layer, chain: Nbl, _: u32, _: u32, flags: u32) {
+        self.0.stack.accept(chain);
+        if flags & NDIS_RECEIVE_FLAGS_RESOURCES != 0 {
+            return;
+        }
+        match self.0.stack.giving() {
+            Giving::AtOnce => datapath::give_back(layer, chain, flags & 1, "NdisReturnNetBufferLists"),
+            Giving::Held => self.hold(chain),
+            Giving::Shuffled => {
+                self.hold(chain);
+                let nic = Arc::clone(&self.0);
+                crate::ke::dpc::queue_internal(None, move || nic.return_held());
+            }
+        }
+    }
+
+    fn send_complete(&self, _: &'static Layer, chain: Nbl, _: u32) {
+        let failed = nbl::chain(chain)
+            .filter(|&nbl| get!(nbl => Status) != NDIS_STATUS_SUCCESS)
+            .count();
+        if failed > 0 {
+            self.0.stack_failed.fetch_add(failed as u64, Ordering::Relaxed);
+        }
+        self.0.tx.recycle(chain);
+    }
+
+    fn status(&self, _: &'static Layer, indication: *mut NDIS_STATUS_INDICATION) {
+        self.0.statuses.lock().push(get!(indication => StatusCode));
+    }
+
+    fn oid_complete(&self, _: &'static Layer, _: *mut NDIS_OID_REQUEST, _: NDIS_STATUS, _: OidKind) {
+        // The stack end waits for its requests where it makes them.
+    }
+
+    fn pnp_event(&self, _: &'static Layer, event: *mut NET_PNP_EVENT_NOTIFICATION) -> NDIS_STATUS {
+        self.0.events.lock().push(get!(event => NetPnPEvent.NetEvent));
+        NDIS_STATUS_SUCCESS
+    }
+
+    fn pause(&self, layer: &'static Layer, _: u32) {
+        self.0.return_held();
+        // A protocol pauses when all its sends are back; held ones are the wire's to give.
+        self.0.complete_held();
+        poll_for_driver(
+            || self.0.tx.outstanding.load(Ordering::SeqCst) == 0,
+            || {
+                let whereabouts = crate::kernel::kernel().ndis.tracker.whereabouts(layer);
+                format!("{}: sends were not completed: {whereabouts}", layer.name())
+            },
+        );
+    }
+
+    fn restart(&self, _: &'static Layer) {
+        self.0.configure();
+    }
+
+    fn is_builtin(&self) -> bool {
+        true
+    }
+}
+
+impl Top {
+    fn hold(&self, chain: Nbl) {
+        let all: Vec<usize> = nbl::chain(chain).map(|n| n as usize).collect();
+        self.0.stack.held.lock().extend(all);
+    }
+}
+
+impl Nic {
+    /// Sends frames from the stack end down. Returns how many were handed over.
+    pub(crate) fn send(&self, frames: Vec<Frame>) -> u64 {
+        let layer = self.binding();
+        let mut sent = 0;
+        for batch in frames.chunks(self.chain) {
+            let mut chain = ChainBuilder::new();
+            let mut recycled = Vec::new();
+            self.tx.take_recycled(batch.len(), &mut recycled);
+            let mut bytes = 0;
+            for frame in batch {
+                let Some(nbl) = self.tx.make(frame, &mut recycled) else {
+                    self.stack.note_dropped(1);
+                    continue;
+                };
+                put_info(nbl, &frame.info);
+                put!(nbl => [SourceHandle] layer.handle());
+                put!(nbl => [Status] NDIS_STATUS_SUCCESS);
+                bytes += frame.len() as u64;
+                chain.push(nbl);
+            }
+            if chain.is_empty() {
+                continue;
+            }
+            let count = u64::from(chain.len);
+            let first = chain.finish();
+            let open = layer.pass(|| {
+                self.stack.note_sent(count, bytes);
+                sent += count;
+                let flags = u32::from(irql::current() >= irql::DISPATCH);
+                datapath::send(layer, first, 0, flags, "NdisSendNetBufferLists");
+            });
+            if !open {
+                self.stack.note_dropped(count);
+                self.tx.recycle(first);
+            }
+        }
+        sent
+    }
+
+    /// Returns the receives that the stack end holds.
+    pub(crate) fn return_held(&self) {
+        let mut held = std::mem::take(&mut *self.stack.held.lock());
+        if held.is_empty() {
+            return;
+        }
+        let shuffle = self.stack.giving() == Giving::Shuffled;
+        if shuffle {
+            let mut random = Random(held.len() as u64 ^ self.stack.counters().received);
+            for i in (1..held.len()).rev() {
+                held.swap(i, random.below(i + 1));
+            }
+        }
+        irql::at_dispatch(|| {
+            let mut chain = ChainBuilder::new();
+            for nbl in held {
+                chain.push(nbl as Nbl);
+                if shuffle {
+                    let one = std::mem::replace(&mut chain, ChainBuilder::new());
+                    datapath::give_back(self.binding(), one.finish(), 1, "NdisReturnNetBufferLists");
+                }
+            }
+            if !chain.is_empty() {
+                datapath::give_back(self.binding(), chain.finish(), 1, "NdisReturnNetBufferLists");
+            }
+        });
+    }
+
+    /// What a protocol stack sets when its binding starts: the packet filter, and RSS.
+    fn configure(&self) {
+        let filter = nt::sys::NDIS_PACKET_TYPE_DIRECTED
+            | nt::sys::NDIS_PACKET_TYPE_BROADCAST
+            | nt::sys::NDIS_PACKET_TYPE_ALL_MULTICAST;
+        self.set_oid(nt::sys::OID_GEN_CURRENT_PACKET_FILTER, &mut filter.to_le_bytes());
+        if self.stack_sets_rss {
+            let cpus = crate::kernel::kernel().config.cpus;
+            let processors = cpus.min(self.queues.len() as u32);
+            let mut parameters = rss::parameters(processors, rss::MAX_TABLE);
+            self.set_oid(nt::sys::OID_GEN_RECEIVE_SCALE_PARAMETERS, &mut parameters);
+        }
+    }
+
+    /// Whether the stack end runs.
+    pub(crate) fn is_up(&self) -> bool {
+        self.binding().state() == State::Running
+    }
+}

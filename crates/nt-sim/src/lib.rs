@@ -33,13 +33,13 @@ mod kernel;
 mod lab;
 pub mod mem;
 mod mm;
+mod ndis;
+pub mod nic;
 mod nmr;
 mod ob;
 mod pe;
 mod ps;
 mod rtl;
-mod ndis;
-pub mod nic;
 mod sched;
 mod seh;
 mod symbols;
@@ -50,9 +50,7 @@ pub use kernel::{ClockMode, Mode};
 pub use lab::{
     Driver, Handle, Lab, LabBuilder, LabError, Leak, NtStatus, Output, Pending, Process,
     UnloadReport, UserMemory,
-};
-pub use pe::{Import, Machine, PeError};
-pub use lab::{
     nic::{FilterAttach, FilterModule, Nic, NicBuilder, Stack, Wire},
 };
+pub use pe::{Import, Machine, PeError};
 pub use verifier::{BugCheck, Rule};

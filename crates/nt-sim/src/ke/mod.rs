@@ -2,7 +2,7 @@
 
 pub(crate) mod dispatcher;
 pub(crate) mod dpc;
-mod irql_exports;
+pub(crate) mod irql_exports;
 mod object_exports;
 mod processor_exports;
 pub(crate) mod spin_lock;

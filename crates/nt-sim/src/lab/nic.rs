@@ -197,7 +197,8 @@ impl<'lab> Nic<'lab> {
     /// # Errors
     /// When the kernel stops.
     pub fn pause(&self) -> Result<(), LabError> {
-        self.lab.enter(|| ndis::lifecycle::pause(self.nic.adapter(), nt::sys::NDIS_PAUSE_NDIS_INTERNAL))
+        self.lab
+            .enter(|| ndis::lifecycle::pause(self.nic.adapter(), nt::sys::NDIS_PAUSE_NDIS_INTERNAL))
     }
 
     /// Lets traffic flow again.
@@ -205,7 +206,9 @@ impl<'lab> Nic<'lab> {
     /// # Errors
     /// When the kernel stops.
     pub fn restart(&self) -> Result<(), LabError> {
-        self.lab.enter(|| ndis::lifecycle::run(self.nic.adapter())).map(|_| ())
+        self.lab
+            .enter(|| ndis::lifecycle::run(self.nic.adapter()))
+            .map(|_| ())
     }
 
     /// Disables and enables the NIC: filters are detached and attached again.
@@ -256,7 +259,10 @@ impl<'lab> Nic<'lab> {
 
     /// How often the NIC's stack has been restarted.
     pub fn restarts(&self) -> u32 {
-        self.nic.adapter().restarts.load(std::sync::atomic::Ordering::SeqCst)
+        self.nic
+            .adapter()
+            .restarts
+            .load(std::sync::atomic::Ordering::SeqCst)
     }
 
     /// Names of the filters on the NIC, from the bottom up; those whose handlers a frame passes.
@@ -267,7 +273,9 @@ impl<'lab> Nic<'lab> {
     /// Settings of RSS in the miniport: processor of each queue.
     pub fn queue_processors(&self) -> Vec<u32> {
         let rss = self.nic.rss.read();
-        (0..self.nic.queues.len() as u32).map(|q| rss.processor(q)).collect()
+        (0..self.nic.queues.len() as u32)
+            .map(|q| rss.processor(q))
+            .collect()
     }
 
     /// The OID requests that have reached the miniport since the last call.
@@ -277,7 +285,11 @@ impl<'lab> Nic<'lab> {
 
     /// Lets a function answer requests for `oid`: it gets what is set, and returns what a query
     /// gets, or a status.
-    pub fn answer_oid(&self, oid: u32, answer: impl Fn(&[u8]) -> Result<Vec<u8>, i32> + Send + Sync + 'static) {
+    pub fn answer_oid(
+        &self,
+        oid: u32,
+        answer: impl Fn(&[u8]) -> Result<Vec<u8>, i32> + Send + Sync + 'static,
+    ) {
         self.nic.set_answer(oid, Box::new(answer));
     }
 }
@@ -385,7 +397,9 @@ impl Wire<'_> {
 
     /// Status with which sends are completed from now on.
     pub fn complete_sends_with(&self, status: i32) {
-        self.nic.send_status.store(status, std::sync::atomic::Ordering::Relaxed);
+        self.nic
+            .send_status
+            .store(status, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Changes how received frames lie in memory.
@@ -442,12 +456,18 @@ impl Stack<'_> {
 
     /// Sends that came back with a failure status.
     pub fn failed_sends(&self) -> u64 {
-        self.nic.stack_failed.load(std::sync::atomic::Ordering::Relaxed)
+        self.nic
+            .stack_failed
+            .load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Sends that have not been completed.
     pub fn pending_sends(&self) -> u64 {
-        self.nic.tx.outstanding.load(std::sync::atomic::Ordering::SeqCst).max(0) as u64
+        self.nic
+            .tx
+            .outstanding
+            .load(std::sync::atomic::Ordering::SeqCst)
+            .max(0) as u64
     }
 
     /// Only counts frames from now on, for load.
@@ -504,7 +524,8 @@ impl Stack<'_> {
     /// # Errors
     /// When the kernel stops.
     pub fn query_synchronous(&self, oid: u32) -> Result<Result<Vec<u8>, i32>, LabError> {
-        self.lab.enter(|| self.nic.query_oid(oid, OidKind::Synchronous))
+        self.lab
+            .enter(|| self.nic.query_oid(oid, OidKind::Synchronous))
     }
 
     /// Sets an OID from above the filters; returns the status.

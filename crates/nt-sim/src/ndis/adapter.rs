@@ -6,8 +6,9 @@ use std::sync::{
 };
 
 use nt::sys::{
-    GUID, MediaConnectStateConnected, NDIS_MEDIUM, NDIS_OFFLOAD, NDIS_PHYSICAL_MEDIUM, NDIS_RECEIVE_SCALE_CAPABILITIES,
-    NET_IF_MEDIA_CONNECT_STATE, NdisMedium802_3, NdisPhysicalMedium802_3,
+    GUID, MediaConnectStateConnected, NDIS_MEDIUM, NDIS_OFFLOAD, NDIS_PHYSICAL_MEDIUM,
+    NDIS_RECEIVE_SCALE_CAPABILITIES, NET_IF_MEDIA_CONNECT_STATE, NdisMedium802_3,
+    NdisPhysicalMedium802_3,
 };
 use parking_lot::{Mutex, RwLock};
 
@@ -219,7 +220,8 @@ impl Adapter {
     /// Works out who comes next from each layer. The stack is paused.
     pub(crate) fn update_routes(&self) {
         let bindings = self.bindings.read();
-        self.one_binding.store(bindings.len() <= 1, Ordering::Relaxed);
+        self.one_binding
+            .store(bindings.len() <= 1, Ordering::Relaxed);
         let top = bindings.last().copied();
         drop(bindings);
         let null = std::ptr::null_mut::<Layer>();
@@ -229,12 +231,10 @@ impl Adapter {
         for layer in self.layers() {
             let above = self.filters_above(layer);
             let below = self.below(layer);
-            let first_above = |hook: fn(&Layer) -> bool| {
-                pointer(above.iter().copied().find(|l| hook(l)).or(top))
-            };
-            let first_below = |hook: fn(&Layer) -> bool| {
-                pointer(below.iter().copied().find(|l| hook(l)))
-            };
+            let first_above =
+                |hook: fn(&Layer) -> bool| pointer(above.iter().copied().find(|l| hook(l)).or(top));
+            let first_below =
+                |hook: fn(&Layer) -> bool| pointer(below.iter().copied().find(|l| hook(l)));
             let route = &layer.route;
             if !matches!(layer.part, Part::Binding(_)) {
                 let receive = first_above(|l| l.hooks.receive.load(Ordering::Relaxed) != 0);

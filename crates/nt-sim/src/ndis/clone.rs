@@ -120,7 +120,10 @@ fn free_derived(nbl: Nbl) {
                 && !header.is_null()
             {
                 let mdl = header.cast::<MDL>();
-                memory::free(get!(mdl => MappedSystemVa).cast(), get!(mdl => ByteCount) as usize);
+                memory::free(
+                    get!(mdl => MappedSystemVa).cast(),
+                    get!(mdl => ByteCount) as usize,
+                );
             }
             free_mdls(get!(nb => MdlChain));
         }
@@ -140,7 +143,14 @@ fn clone(original: Nbl, pools: &Pools, share: bool) -> Option<Nbl> {
     }
     let mut inner = get!(new => FirstNetBuffer);
     put!(new => [FirstNetBuffer] std::ptr::null_mut());
-    mark(new, if share { CLONE_WITH_ORIGINAL_MDLS } else { CLONE_WITH_OWN_MDLS });
+    mark(
+        new,
+        if share {
+            CLONE_WITH_ORIGINAL_MDLS
+        } else {
+            CLONE_WITH_OWN_MDLS
+        },
+    );
     let mut last: Nb = std::ptr::null_mut();
     for from in nbl::buffers(original) {
         let nb = if inner.is_null() {
@@ -161,7 +171,10 @@ fn clone(original: Nbl, pools: &Pools, share: bool) -> Option<Nbl> {
             put!(nb => [DataOffset] get!(from => DataOffset));
             put!(nb => [DataLength] len as u32);
         } else {
-            let (mdl, offset) = (get!(from => CurrentMdl), get!(from => CurrentMdlOffset) as usize);
+            let (mdl, offset) = (
+                get!(from => CurrentMdl),
+                get!(from => CurrentMdlOffset) as usize,
+            );
             let Some(mdls) = partial(mdl, offset, len) else {
                 free_derived(new);
                 return None;
@@ -174,7 +187,14 @@ fn clone(original: Nbl, pools: &Pools, share: bool) -> Option<Nbl> {
 
 /// Cuts the NET_BUFFERs of `original` into pieces of at most `max` bytes, each behind `header`
 /// zero bytes of room.
-fn fragment(original: Nbl, pools: &Pools, start: usize, max: usize, header: usize, backfill: usize) -> Option<Nbl> {
+fn fragment(
+    original: Nbl,
+    pools: &Pools,
+    start: usize,
+    max: usize,
+    header: usize,
+    backfill: usize,
+) -> Option<Nbl> {
     let new = pools.lists.new_nbl(0, 0, None);
     if new.is_null() {
         return None;
@@ -231,7 +251,8 @@ fn reassemble(fragments: Nbl, pools: &Pools, skip: usize) -> Option<Nbl> {
         nb = new_buffer(pools);
         put!(new => [FirstNetBuffer] nb);
     }
-    let (mut first, mut last, mut total) = (std::ptr::null_mut::<MDL>(), std::ptr::null_mut::<MDL>(), 0);
+    let (mut first, mut last, mut total) =
+        (std::ptr::null_mut::<MDL>(), std::ptr::null_mut::<MDL>(), 0);
     for from in nbl::buffers(fragments) {
         let len = (get!(from => DataLength) as usize).saturating_sub(skip);
         let offset = get!(from => CurrentMdlOffset) as usize + skip;
@@ -264,6 +285,9 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
     /// Makes an NBL for the same data.
     #[irql(DISPATCH)]
     fn NdisAllocateCloneNetBufferList(original: Nbl, lists: *mut c_void, buffers: *mut c_void, flags: u32) -> Nbl {
+        if memory::must_fail("NdisAllocateCloneNetBufferList") {
+            return std::ptr::null_mut();
+        }
         let pools = pools(original, lists, buffers);
         or_null(clone(original, &pools, flags & NDIS_CLONE_FLAGS_USE_ORIGINAL_MDLS != 0))
     }

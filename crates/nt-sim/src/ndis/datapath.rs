@@ -17,8 +17,17 @@ use crate::{
 
 /// Hands a chain that `from` sends to whoever is below.
 #[inline]
-pub(crate) fn send(from: &'static Layer, chain: Nbl, port: u32, flags: u32, function: &'static str) {
+pub(crate) fn send(
+    from: &'static Layer,
+    chain: Nbl,
+    port: u32,
+    flags: u32,
+    function: &'static str,
+) {
     check_dispatch_flag(flags, function);
+    if strict() {
+        tracker::check_may_originate(from, function);
+    }
     let Some(to) = at(&from.route.send_down) else {
         return;
     };
@@ -115,6 +124,9 @@ pub(crate) fn receive(
     function: &'static str,
 ) {
     check_dispatch_flag(flags, function);
+    if strict() {
+        tracker::check_may_originate(from, function);
+    }
     let Some(to) = at(&from.route.receive_up) else {
         return refuse_receive(from, chain, flags);
     };
@@ -138,7 +150,10 @@ fn receive_to(
     let open = to.pass(|| {
         let mut list = Vec::new();
         if strict() {
-            kernel().ndis.tracker.receive(from, to, chain, count, flags, function);
+            kernel()
+                .ndis
+                .tracker
+                .receive(from, to, chain, count, flags, function);
             if lent {
                 list.extend(nbl::chain(chain));
             }
@@ -149,7 +164,13 @@ fn receive_to(
                 callback(
                     "FilterReceiveNetBufferLists",
                     hook,
-                    &[to.context(), chain as u64, port.into(), count.into(), flags.into()],
+                    &[
+                        to.context(),
+                        chain as u64,
+                        port.into(),
+                        count.into(),
+                        flags.into(),
+                    ],
                 );
             }
             Part::Binding(top) => top.receive(to, chain, port, count, flags),
@@ -186,7 +207,15 @@ fn receive_to_bindings(
         return refuse_receive(from, chain, flags);
     };
     for binding in others {
-        receive_to(from, binding, chain, port, count, flags | NDIS_RECEIVE_FLAGS_RESOURCES, function);
+        receive_to(
+            from,
+            binding,
+            chain,
+            port,
+            count,
+            flags | NDIS_RECEIVE_FLAGS_RESOURCES,
+            function,
+        );
     }
     receive_to(from, last, chain, port, count, flags, function);
 }
@@ -228,7 +257,11 @@ pub(crate) fn cancel_send(from: &'static Layer, id: *mut c_void) {
             Part::Filter(_) => {
                 let hook = layer.hooks.cancel_send.load(Ordering::Relaxed);
                 if hook != 0 {
-                    callback("FilterCancelSendNetBufferLists", hook, &[layer.context(), id as u64]);
+                    callback(
+                        "FilterCancelSendNetBufferLists",
+                        hook,
+                        &[layer.context(), id as u64],
+                    );
                     return;
                 }
             }

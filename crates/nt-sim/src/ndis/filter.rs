@@ -6,11 +6,12 @@ use std::{
 };
 
 use nt::sys::{
-    NDIS_FILTER_ATTRIBUTES, NDIS_FILTER_DRIVER_CHARACTERISTICS, NDIS_FILTER_PARTIAL_CHARACTERISTICS,
-    NDIS_OBJECT_TYPE_FILTER_ATTRIBUTES, NDIS_OBJECT_TYPE_FILTER_DRIVER_CHARACTERISTICS,
-    NDIS_OBJECT_TYPE_FILTER_PARTIAL_CHARACTERISTICS, NDIS_STATUS_BAD_CHARACTERISTICS, NDIS_STATUS_BAD_VERSION,
-    NDIS_STATUS_FAILURE, NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_SUCCESS,
-    NDIS_OBJECT_HEADER,
+    NDIS_FILTER_ATTRIBUTES, NDIS_FILTER_DRIVER_CHARACTERISTICS,
+    NDIS_FILTER_PARTIAL_CHARACTERISTICS, NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_FILTER_ATTRIBUTES,
+    NDIS_OBJECT_TYPE_FILTER_DRIVER_CHARACTERISTICS,
+    NDIS_OBJECT_TYPE_FILTER_PARTIAL_CHARACTERISTICS, NDIS_STATUS_BAD_CHARACTERISTICS,
+    NDIS_STATUS_BAD_VERSION, NDIS_STATUS_FAILURE, NDIS_STATUS_INVALID_PARAMETER,
+    NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_SUCCESS,
 };
 
 use super::{
@@ -19,7 +20,11 @@ use super::{
     raw::{copy, load, store, text},
     version,
 };
-use crate::{exports, kernel::{kernel, strict}, verifier::Rule};
+use crate::{
+    exports,
+    kernel::{kernel, strict},
+    verifier::Rule,
+};
 
 /// A registered filter driver; its address is the driver handle.
 pub(crate) struct FilterDriver {
@@ -57,15 +62,26 @@ pub(crate) use address;
 pub(crate) fn default_hooks(hooks: &Hooks, c: &NDIS_FILTER_DRIVER_CHARACTERISTICS) {
     let set = |slot: &std::sync::atomic::AtomicUsize, f: usize| slot.store(f, Ordering::Relaxed);
     set(&hooks.send, address!(c.SendNetBufferListsHandler));
-    set(&hooks.send_complete, address!(c.SendNetBufferListsCompleteHandler));
-    set(&hooks.cancel_send, address!(c.CancelSendNetBufferListsHandler));
+    set(
+        &hooks.send_complete,
+        address!(c.SendNetBufferListsCompleteHandler),
+    );
+    set(
+        &hooks.cancel_send,
+        address!(c.CancelSendNetBufferListsHandler),
+    );
     set(&hooks.receive, address!(c.ReceiveNetBufferListsHandler));
     set(&hooks.returned, address!(c.ReturnNetBufferListsHandler));
 }
 
 /// The data path rules of the reference page: who filters must also complete, who takes receives
 /// must also return.
-fn inconsistent(send: usize, complete: usize, receive: usize, returned: usize) -> Option<&'static str> {
+fn inconsistent(
+    send: usize,
+    complete: usize,
+    receive: usize,
+    returned: usize,
+) -> Option<&'static str> {
     if send != 0 && complete == 0 {
         return Some("a send handler without a send-complete handler");
     }
@@ -140,8 +156,13 @@ fn module(handle: *mut c_void, function: &'static str) -> &'static Layer {
 }
 
 fn set_partial(layer: &'static Layer, p: *const NDIS_FILTER_PARTIAL_CHARACTERISTICS) -> i32 {
-    super::check_header(load(p.cast()), NDIS_OBJECT_TYPE_FILTER_PARTIAL_CHARACTERISTICS, 1, 0x30,
-        "NDIS_FILTER_PARTIAL_CHARACTERISTICS");
+    super::check_header(
+        load(p.cast()),
+        NDIS_OBJECT_TYPE_FILTER_PARTIAL_CHARACTERISTICS,
+        1,
+        0x30,
+        "NDIS_FILTER_PARTIAL_CHARACTERISTICS",
+    );
     let p = load(p);
     if layer.state() != State::Paused {
         if strict() {
@@ -151,15 +172,24 @@ fn set_partial(layer: &'static Layer, p: *const NDIS_FILTER_PARTIAL_CHARACTERIST
         }
         return nt::sys::NDIS_STATUS_INVALID_STATE;
     }
-    let (send, complete) = (address!(p.SendNetBufferListsHandler), address!(p.SendNetBufferListsCompleteHandler));
-    let (receive, returned) = (address!(p.ReceiveNetBufferListsHandler), address!(p.ReturnNetBufferListsHandler));
+    let (send, complete) = (
+        address!(p.SendNetBufferListsHandler),
+        address!(p.SendNetBufferListsCompleteHandler),
+    );
+    let (receive, returned) = (
+        address!(p.ReceiveNetBufferListsHandler),
+        address!(p.ReturnNetBufferListsHandler),
+    );
     if inconsistent(send, complete, receive, returned).is_some() {
         return NDIS_STATUS_BAD_CHARACTERISTICS;
     }
     let hooks = &layer.hooks;
     hooks.send.store(send, Ordering::Relaxed);
     hooks.send_complete.store(complete, Ordering::Relaxed);
-    hooks.cancel_send.store(address!(p.CancelSendNetBufferListsHandler), Ordering::Relaxed);
+    hooks.cancel_send.store(
+        address!(p.CancelSendNetBufferListsHandler),
+        Ordering::Relaxed,
+    );
     hooks.receive.store(receive, Ordering::Relaxed);
     hooks.returned.store(returned, Ordering::Relaxed);
     NDIS_STATUS_SUCCESS

@@ -8,13 +8,7 @@ use std::{
 use nt::sys::{NDIS_OID_REQUEST, NDIS_STATUS, NDIS_STATUS_INDICATION};
 
 use super::{adapter::Adapter, filter::FilterDriver, nbl::Nbl, signal::Signal};
-use crate::{
-    arch,
-    irql,
-    kernel::strict,
-    sched,
-    verifier::Rule,
-};
+use crate::{arch, irql, kernel::strict, sched, verifier::Rule};
 
 /// What drives an adapter: the built-in NIC or a loaded miniport driver.
 pub(crate) trait Bottom: Send + Sync {
@@ -23,7 +17,12 @@ pub(crate) trait Bottom: Send + Sync {
     fn cancel_send(&self, layer: &'static Layer, id: *mut c_void);
     fn pause(&self, layer: &'static Layer, reason: u32);
     fn restart(&self, layer: &'static Layer) -> NDIS_STATUS;
-    fn oid(&self, layer: &'static Layer, request: *mut NDIS_OID_REQUEST, kind: OidKind) -> NDIS_STATUS;
+    fn oid(
+        &self,
+        layer: &'static Layer,
+        request: *mut NDIS_OID_REQUEST,
+        kind: OidKind,
+    ) -> NDIS_STATUS;
     fn cancel_oid(&self, layer: &'static Layer, id: *mut c_void, kind: OidKind);
     fn pnp_event(&self, layer: &'static Layer, event: *mut nt::sys::NET_DEVICE_PNP_EVENT);
     /// Whether it is part of the simulator, which never changes what it does not own.
@@ -35,9 +34,21 @@ pub(crate) trait Top: Send + Sync {
     fn receive(&self, layer: &'static Layer, chain: Nbl, port: u32, count: u32, flags: u32);
     fn send_complete(&self, layer: &'static Layer, chain: Nbl, flags: u32);
     fn status(&self, layer: &'static Layer, indication: *mut NDIS_STATUS_INDICATION);
-    fn oid_complete(&self, layer: &'static Layer, request: *mut NDIS_OID_REQUEST, status: NDIS_STATUS, kind: OidKind);
-    fn pnp_event(&self, layer: &'static Layer, event: *mut nt::sys::NET_PNP_EVENT_NOTIFICATION) -> NDIS_STATUS;
+    fn oid_complete(
+        &self,
+        layer: &'static Layer,
+        request: *mut NDIS_OID_REQUEST,
+        status: NDIS_STATUS,
+        kind: OidKind,
+    );
+    fn pnp_event(
+        &self,
+        layer: &'static Layer,
+        event: *mut nt::sys::NET_PNP_EVENT_NOTIFICATION,
+    ) -> NDIS_STATUS;
     fn pause(&self, layer: &'static Layer, reason: u32);
+    /// No call is inside any more; what it still holds must go back now.
+    fn closed(&self, layer: &'static Layer);
     fn restart(&self, layer: &'static Layer);
     fn is_builtin(&self) -> bool;
 }
@@ -254,4 +265,3 @@ pub(crate) fn check_dispatch_flag(flags: u32, function: &str) {
             "{function}: flags {flags:#x} say DISPATCH_LEVEL, the level is {}", irql::name(irql::current()));
     }
 }
-

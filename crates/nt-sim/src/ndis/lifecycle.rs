@@ -6,10 +6,12 @@
 use std::sync::atomic::Ordering;
 
 use nt::sys::{
-    NDIS_FILTER_ATTACH_PARAMETERS, NDIS_FILTER_PAUSE_PARAMETERS, NDIS_FILTER_RESTART_PARAMETERS,
+    NDIS_FILTER_ATTACH_PARAMETERS, NDIS_FILTER_DRIVER_SUPPORTS_L2_MTU_SIZE_CHANGE,
+    NDIS_FILTER_PAUSE_PARAMETERS, NDIS_FILTER_RESTART_PARAMETERS,
     NDIS_OBJECT_TYPE_FILTER_ATTACH_PARAMETERS, NDIS_OBJECT_TYPE_FILTER_PAUSE_PARAMETERS,
     NDIS_OBJECT_TYPE_FILTER_RESTART_PARAMETERS, NDIS_PAUSE_ATTACH_FILTER, NDIS_PAUSE_DETACH_FILTER,
-    NDIS_PAUSE_FILTER_RESTART_STACK, NDIS_PAUSE_NDIS_INTERNAL, NDIS_FILTER_DRIVER_SUPPORTS_L2_MTU_SIZE_CHANGE, NDIS_STATUS_PENDING, NDIS_STATUS_SUCCESS, NET_LUID_LH, NetEventFilterPreDetach,
+    NDIS_PAUSE_FILTER_RESTART_STACK, NDIS_PAUSE_NDIS_INTERNAL, NDIS_STATUS_PENDING,
+    NDIS_STATUS_SUCCESS, NET_LUID_LH, NetEventFilterPreDetach,
 };
 
 use super::{
@@ -21,7 +23,10 @@ use super::{
     raw::{Text, text},
     restart::Attributes,
 };
-use crate::{kernel::{kernel, strict}, verifier::Rule};
+use crate::{
+    kernel::{kernel, strict},
+    verifier::Rule,
+};
 
 /// `IF_TYPE_...` of filter interfaces.
 const IF_TYPE_FILTER: u64 = 6;
@@ -111,7 +116,11 @@ pub(crate) fn run(adapter: &'static Adapter) -> i32 {
 }
 
 /// Changes a stack while it is paused.
-pub(crate) fn while_paused<R>(adapter: &'static Adapter, reason: u32, change: impl FnOnce() -> R) -> R {
+pub(crate) fn while_paused<R>(
+    adapter: &'static Adapter,
+    reason: u32,
+    change: impl FnOnce() -> R,
+) -> R {
     let running = adapter.running.load(Ordering::SeqCst);
     if running {
         pause_layers(adapter, reason);
@@ -131,7 +140,9 @@ pub(crate) fn change_mtu(adapter: &'static Adapter, mtu: u32) {
             .read()
             .iter()
             .filter_map(|l| l.filter().map(|d| (*l, d)))
-            .filter(|(_, d)| d.characteristics.Flags & NDIS_FILTER_DRIVER_SUPPORTS_L2_MTU_SIZE_CHANGE == 0)
+            .filter(|(_, d)| {
+                d.characteristics.Flags & NDIS_FILTER_DRIVER_SUPPORTS_L2_MTU_SIZE_CHANGE == 0
+            })
             .collect();
         for (layer, _) in &rigid {
             detach(adapter, layer);
@@ -157,10 +168,15 @@ fn attach(adapter: &'static Adapter, driver: &'static FilterDriver) {
         return;
     }
     while_paused(adapter, NDIS_PAUSE_ATTACH_FILTER, || {
-        let layer = kernel().ndis.layers.insert(Layer::new(adapter, Part::Filter(driver)));
+        let layer = kernel()
+            .ndis
+            .layers
+            .insert(Layer::new(adapter, Part::Filter(driver)));
         default_hooks(&layer.hooks, &driver.characteristics);
         let status = call_attach(adapter, driver, layer);
-        kernel().ndis.note_attach(&adapter.name, &driver.name, status);
+        kernel()
+            .ndis
+            .note_attach(&adapter.name, &driver.name, status);
         if status == NDIS_STATUS_SUCCESS {
             layer.set_state(State::Paused);
             let mut filters = adapter.filters.write();
@@ -178,19 +194,30 @@ fn attach(adapter: &'static Adapter, driver: &'static FilterDriver) {
     });
 }
 
-fn call_attach(adapter: &'static Adapter, driver: &'static FilterDriver, layer: &'static Layer) -> i32 {
+fn call_attach(
+    adapter: &'static Adapter,
+    driver: &'static FilterDriver,
+    layer: &'static Layer,
+) -> i32 {
     let general = adapter.general.lock().clone();
     let mut p = NDIS_FILTER_ATTACH_PARAMETERS::zeroed();
     p.Header = header(NDIS_OBJECT_TYPE_FILTER_ATTACH_PARAMETERS, 4, 0xe0);
     let unique = text(&driver.characteristics.UniqueName);
-    let module_name = Text::new(&format!("{}-{unique}-0000", super::adapter::guid_text(&adapter.guid)));
+    let module_name = Text::new(&format!(
+        "{}-{unique}-0000",
+        super::adapter::guid_text(&adapter.guid)
+    ));
     p.FilterModuleGuidName = module_name.pointer();
     p.IfIndex = interface_index(layer);
-    p.NetLuid = NET_LUID_LH { Value: interface_luid(layer) };
+    p.NetLuid = NET_LUID_LH {
+        Value: interface_luid(layer),
+    };
     p.BaseMiniportIfIndex = adapter.if_index;
     p.BaseMiniportInstanceName = adapter.instance_name.pointer();
     p.BaseMiniportName = adapter.device_name.pointer();
-    p.BaseMiniportNetLuid = NET_LUID_LH { Value: adapter.luid };
+    p.BaseMiniportNetLuid = NET_LUID_LH {
+        Value: adapter.luid,
+    };
     p.MediaConnectState = general.connect;
     p.MediaDuplexState = general.duplex;
     p.XmitLinkSpeed = general.xmit_speed;
@@ -211,12 +238,18 @@ fn call_attach(adapter: &'static Adapter, driver: &'static FilterDriver, layer: 
         .rfind(|l| l.filter().is_some_and(|d| d.order < driver.order))
         .unwrap_or(adapter.miniport());
     p.LowerIfIndex = interface_index(below);
-    p.LowerIfNetLuid = NET_LUID_LH { Value: interface_luid(below) };
+    p.LowerIfNetLuid = NET_LUID_LH {
+        Value: interface_luid(below),
+    };
     p.BaseMiniportIfConnectorPresent = general.connector_present.into();
     callback(
         "FilterAttach",
         address!(driver.characteristics.AttachHandler),
-        &[layer.handle() as u64, driver.context as u64, (&raw mut p) as u64],
+        &[
+            layer.handle() as u64,
+            driver.context as u64,
+            (&raw mut p) as u64,
+        ],
     ) as i32
 }
 
@@ -234,7 +267,11 @@ fn call_detach(adapter: &'static Adapter, layer: &'static Layer) {
     let Some(driver) = layer.filter() else {
         return;
     };
-    callback("FilterDetach", address!(driver.characteristics.DetachHandler), &[layer.context()]);
+    callback(
+        "FilterDetach",
+        address!(driver.characteristics.DetachHandler),
+        &[layer.context()],
+    );
     adapter.filters.write().retain(|l| !l.is(layer));
     layer.set_state(State::Detached);
     super::check_owner_left_nothing(layer.handle() as usize, &layer.name());
@@ -257,6 +294,7 @@ fn pause_layers(adapter: &'static Adapter, reason: u32) {
             layer.set_state(State::Pausing);
             top.pause(layer, reason);
             layer.close();
+            top.closed(layer);
             check_quiet(layer);
         }
     }
@@ -315,7 +353,12 @@ pub(crate) fn begin(layer: &'static Layer, state: State, what: u8) {
 /// Waits for a change that a driver left pending; its status.
 pub(crate) fn finish(layer: &'static Layer, what: u8, status: i32, function: &str) -> i32 {
     if status == NDIS_STATUS_PENDING {
-        layer.done.wait_for_driver(|| format!("{function} of {} was left pending and never completed", layer.name()));
+        layer.done.wait_for_driver(|| {
+            format!(
+                "{function} of {} was left pending and never completed",
+                layer.name()
+            )
+        });
         return layer.done_status.load(Ordering::Acquire);
     }
     if layer.awaited.swap(awaited::NOTHING, Ordering::AcqRel) != what {
@@ -326,7 +369,8 @@ pub(crate) fn finish(layer: &'static Layer, what: u8, status: i32, function: &st
 }
 
 fn restart_layers(adapter: &'static Adapter) -> i32 {
-    for layer in adapter.filters.read().clone() {
+    let filters = adapter.filters.read().clone();
+    for layer in filters {
         set_module_options(adapter, layer);
     }
     adapter.update_routes();
@@ -341,7 +385,8 @@ fn restart_layers(adapter: &'static Adapter) -> i32 {
         miniport.set_state(State::Running);
     }
     let mut attributes = Attributes::new(&adapter.general.lock());
-    for layer in adapter.filters.read().clone() {
+    let filters = adapter.filters.read().clone();
+    for layer in filters {
         if restart_filter(layer, &mut attributes) != NDIS_STATUS_SUCCESS {
             layer.set_state(State::Paused);
             call_detach(adapter, layer);
@@ -350,7 +395,8 @@ fn restart_layers(adapter: &'static Adapter) -> i32 {
     }
     adapter.upper_mtu.store(attributes.mtu(), Ordering::Relaxed);
     adapter.restarts.fetch_add(1, Ordering::SeqCst);
-    for layer in adapter.bindings.read().clone() {
+    let bindings = adapter.bindings.read().clone();
+    for layer in bindings {
         if let Part::Binding(top) = &layer.part {
             layer.set_state(State::Running);
             top.restart(layer);
@@ -388,7 +434,9 @@ fn restart_filter(layer: &'static Layer, attributes: &mut Attributes) -> i32 {
     p.RestartAttributes = attributes.first();
     let below = adapter.below(layer)[0];
     p.LowerIfIndex = interface_index(below);
-    p.LowerIfNetLuid = NET_LUID_LH { Value: interface_luid(below) };
+    p.LowerIfNetLuid = NET_LUID_LH {
+        Value: interface_luid(below),
+    };
     begin(layer, State::Restarting, awaited::RESTART);
     let status = callback(
         "FilterRestart",

@@ -5,6 +5,15 @@ use std::alloc::Layout;
 use nt::sys::MDL;
 
 use super::raw::{get, put};
+use crate::{
+    kernel::{kernel, strict, try_kernel},
+    mem::{
+        caller::{Caller, Tag},
+        mdl::view::MdlView,
+        pool::{PoolKind, Request},
+        user::Access,
+    },
+};
 
 /// `MDL_MAPPED_TO_SYSTEM_VA`.
 const MAPPED: i16 = 1;
@@ -12,20 +21,68 @@ const MAPPED: i16 = 1;
 const NON_PAGED: i16 = 4;
 const PAGE: usize = 4096;
 
+/// Tag of NDIS's blocks in reports.
+const TAG: Tag = Tag::new(b"NDsi");
+
 fn layout(size: usize) -> Layout {
     Layout::from_size_align(size.max(1), 16).expect("a size that fits in memory")
 }
 
-/// Allocates zeroed bytes, aligned to 16; null when memory is used up.
+/// Allocates zeroed bytes, aligned to 16; null when memory is used up. In strict mode they are a pool
+/// block of their own, so that a driver that uses them after they are freed is caught.
 pub(crate) fn allocate(size: usize) -> *mut u8 {
-    // SAFETY: the size is not zero.
-    unsafe { std::alloc::alloc_zeroed(layout(size)) }
+    if !strict() {
+        // SAFETY: the size is not zero.
+        return unsafe { std::alloc::alloc_zeroed(layout(size)) };
+    }
+    let request = Request {
+        size: size.max(1),
+        tag: TAG,
+        kind: PoolKind {
+            paged: false,
+            executable: false,
+        },
+        zero: true,
+        cache_aligned: false,
+        raise: false,
+    };
+    let mem = &kernel().mem;
+    match mem
+        .pool
+        .alloc(&mem.phys, &mem.va, &request, &Caller::default())
+    {
+        Ok(address) => address.unwrap_or(0) as *mut u8,
+        Err(violation) => crate::mem::report::pool_violation(&violation),
+    }
 }
 
 /// Frees what [`allocate`] returned for the same size.
 pub(crate) fn free(address: *mut u8, size: usize) {
-    // SAFETY: the caller passes a live block and its size.
-    unsafe { std::alloc::dealloc(address, layout(size)) }
+    if !strict() {
+        // SAFETY: the caller passes a live block and its size.
+        return unsafe { std::alloc::dealloc(address, layout(size)) };
+    }
+    // When the kernel is being taken down, its pool goes as a whole.
+    let Some(kernel) = try_kernel() else {
+        return;
+    };
+    let mem = &kernel.mem;
+    let freed = mem.pool.free(
+        &mem.phys,
+        &mem.va,
+        address as usize,
+        Some(TAG),
+        &Caller::default(),
+    );
+    if let Err(violation) = freed {
+        crate::mem::report::pool_violation(&violation);
+    }
+}
+
+/// Whether a driver's allocation through `function` is to fail now, because a test asked for it.
+pub(crate) fn must_fail(function: &'static str) -> bool {
+    let faults = &kernel().mem.faults;
+    faults.is_armed() && faults.should_fail(function, &crate::mem::caller::capture())
 }
 
 fn pages(address: usize, len: usize) -> usize {
@@ -49,11 +106,18 @@ pub(crate) fn new_mdl(address: *mut u8, len: usize) -> *mut MDL {
     put!(mdl => [StartVa] ((address as usize) & !(PAGE - 1)) as *mut _);
     put!(mdl => [ByteCount] len as u32);
     put!(mdl => [ByteOffset] (address as usize % PAGE) as u32);
-    for page in 0..pages(address as usize, len) {
-        let frame = mdl.wrapping_add(1).cast::<u64>().wrapping_add(page);
-        let physical = crate::mem::phys::host_pfn((address as usize & !(PAGE - 1)) + page * PAGE);
-        super::raw::store(frame, physical);
-    }
+    let frames = if len == 0 {
+        Ok(Vec::new())
+    } else {
+        kernel()
+            .mem
+            .kernel_pfns(address as usize, len, Access::Read)
+    };
+    let Ok(frames) = frames else {
+        free(mdl.cast(), size);
+        return std::ptr::null_mut();
+    };
+    MdlView(mdl as usize).set_pfns(&frames);
     mdl
 }
 

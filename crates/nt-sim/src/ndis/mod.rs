@@ -21,6 +21,8 @@ pub(crate) mod pool;
 pub(crate) mod raw;
 mod restart;
 pub(crate) mod signal;
+#[cfg(test)]
+mod tests;
 mod tracker;
 mod version;
 mod worker;
@@ -161,7 +163,10 @@ pub(crate) fn add_adapter(
 pub(crate) fn bind(adapter: &'static adapter::Adapter, part: layer::Part) -> &'static layer::Layer {
     adapter.change.with(|| {
         lifecycle::while_paused(adapter, nt::sys::NDIS_PAUSE_BIND_PROTOCOL, || {
-            let layer = kernel().ndis.layers.insert(layer::Layer::new(adapter, part));
+            let layer = kernel()
+                .ndis
+                .layers
+                .insert(layer::Layer::new(adapter, part));
             layer.set_state(layer::State::Paused);
             adapter.bindings.write().push(layer);
             adapter.update_routes();
@@ -184,7 +189,9 @@ pub(crate) fn remove_adapter(adapter: &'static adapter::Adapter) {
     });
     let ndis = &kernel().ndis;
     ndis.adapters.write().retain(|a| !std::ptr::eq(*a, adapter));
-    ndis.nics.lock().retain(|n| !std::ptr::eq(n.adapter(), adapter));
+    ndis.nics
+        .lock()
+        .retain(|n| !std::ptr::eq(n.adapter(), adapter));
     ndis.all_adapters.retire(adapter);
 }
 
@@ -195,7 +202,13 @@ pub(crate) fn add_nic(nic: Arc<Nic>) {
 
 /// The NIC with this name.
 pub(crate) fn nic(name: &str) -> Option<Arc<Nic>> {
-    kernel().ndis.nics.lock().iter().find(|n| n.name == name).cloned()
+    kernel()
+        .ndis
+        .nics
+        .lock()
+        .iter()
+        .find(|n| n.name == name)
+        .cloned()
 }
 
 /// An object header.
@@ -230,6 +243,13 @@ fn tag(tag: u32) -> String {
         .collect()
 }
 
+impl Drop for State {
+    fn drop(&mut self) {
+        // A NIC frees its NBLs to their pool: it must go first.
+        self.nics.get_mut().clear();
+    }
+}
+
 /// Who a new object belongs to: the layer or driver that `handle` names, or nobody.
 fn owner(handle: *mut c_void) -> usize {
     let ndis = &kernel().ndis;
@@ -252,13 +272,23 @@ fn check_owner_left_nothing(owner: usize, name: &str) {
     let ndis = &kernel().ndis;
     let mut left = Vec::new();
     for pool in ndis.pools.live().into_iter().filter(|p| p.owner == owner) {
-        left.push(format!("a pool (tag '{}', {} allocated)", tag(pool.tag), pool.outstanding()));
+        left.push(format!(
+            "a pool (tag '{}', {} allocated)",
+            tag(pool.tag),
+            pool.outstanding()
+        ));
     }
     if !left.is_empty() {
         crate::bugcheck!(Rule::NdisObjectLeaked, owner, left.len();
             "{name} is gone and left behind: {}", left.join(", "));
     }
-    let clones = ndis.requests.clones.lock().values().filter(|o| **o == owner).count();
+    let clones = ndis
+        .requests
+        .clones
+        .lock()
+        .values()
+        .filter(|o| **o == owner)
+        .count();
     if clones > 0 {
         crate::bugcheck!(Rule::OidCloneLeaked, owner, clones;
             "{name} is gone and left {clones} cloned OID requests behind");

@@ -155,7 +155,10 @@ pub(crate) fn check(nbl: Nbl, function: &str) {
             "{function}: the NBL at {nbl:p} has no NET_BUFFER");
     }
     for nb in buffers(nbl) {
-        let (mdl, offset) = (get!(nb => CurrentMdl), get!(nb => CurrentMdlOffset) as usize);
+        let (mdl, offset) = (
+            get!(nb => CurrentMdl),
+            get!(nb => CurrentMdlOffset) as usize,
+        );
         let len = get!(nb => DataLength) as usize;
         let data_offset = get!(nb => DataOffset) as usize;
         let mut have = 0;
@@ -186,7 +189,11 @@ pub(crate) fn check(nbl: Nbl, function: &str) {
 /// A number that changes when the NBL, its NET_BUFFERs or their MDLs are changed (not the data).
 pub(crate) fn fingerprint(nbl: Nbl) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut add = |value: u64| hash = (hash ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+    let mut add = |value: u64| {
+        hash = (hash ^ value)
+            .wrapping_mul(0x0100_0000_01b3)
+            .rotate_left(23)
+    };
     add(get!(nbl => FirstNetBuffer) as u64);
     add(get!(nbl => SourceHandle) as u64);
     for nb in buffers(nbl) {

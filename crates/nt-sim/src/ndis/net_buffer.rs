@@ -28,6 +28,9 @@ fn retreat(nb: Nb, delta: u32, backfill: u32, allocate: *const ()) -> i32 {
     if offset >= delta {
         put!(nb => [DataOffset] offset - delta);
     } else {
+        if memory::must_fail("NdisRetreatNetBufferDataStart") {
+            return RESOURCES;
+        }
         let mut size = delta - offset + backfill;
         let wanted = size;
         let mdl: *mut MDL = if allocate.is_null() {
@@ -220,6 +223,9 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
     #[irql(DISPATCH)]
     fn NdisAllocateMdl(handle: *mut c_void, address: *mut u8, len: u32) -> *mut MDL {
         let _ = super::owner(handle);
+        if memory::must_fail("NdisAllocateMdl") {
+            return std::ptr::null_mut();
+        }
         memory::new_mdl(address, len as usize)
     }
 

@@ -84,8 +84,20 @@ fn filter_handler(layer: &Layer, kind: OidKind) -> usize {
     }
 }
 
-fn issue(source: Source, from: &'static Layer, request: Request, kind: OidKind, function: &str) -> i32 {
-    super::check_header(load(request.cast()), NDIS_OBJECT_TYPE_OID_REQUEST, 1, 0xec, "NDIS_OID_REQUEST");
+fn issue(
+    source: Source,
+    from: &'static Layer,
+    request: Request,
+    kind: OidKind,
+    function: &str,
+) -> i32 {
+    super::check_header(
+        load(request.cast()),
+        NDIS_OBJECT_TYPE_OID_REQUEST,
+        1,
+        0xec,
+        "NDIS_OID_REQUEST",
+    );
     let below = from.adapter.below(from);
     let Some(holder) = below
         .into_iter()
@@ -97,7 +109,14 @@ fn issue(source: Source, from: &'static Layer, request: Request, kind: OidKind, 
         let mut pending = requests().pending.lock();
         let old = pending.get(&(request as usize)).map(|p| p.holder);
         if old.is_none() {
-            pending.insert(request as usize, Pending { source, holder, kind });
+            pending.insert(
+                request as usize,
+                Pending {
+                    source,
+                    holder,
+                    kind,
+                },
+            );
         }
         old
     };
@@ -107,8 +126,16 @@ fn issue(source: Source, from: &'static Layer, request: Request, kind: OidKind, 
     }
     let status = match &holder.part {
         Part::Filter(_) => {
-            let name = if kind == OidKind::Direct { "FilterDirectOidRequest" } else { "FilterOidRequest" };
-            callback(name, filter_handler(holder, kind), &[holder.context(), request as u64]) as i32
+            let name = if kind == OidKind::Direct {
+                "FilterDirectOidRequest"
+            } else {
+                "FilterOidRequest"
+            };
+            callback(
+                name,
+                filter_handler(holder, kind),
+                &[holder.context(), request as u64],
+            ) as i32
         }
         Part::Miniport(bottom) if kind == OidKind::Regular => {
             {
@@ -188,13 +215,20 @@ fn deliver(source: &Source, request: Request, status: i32, kind: OidKind) {
                         "FilterDirectOidRequestComplete",
                         address!(driver.characteristics.DirectOidRequestCompleteHandler),
                     ),
-                    _ => ("FilterOidRequestComplete", address!(driver.characteristics.OidRequestCompleteHandler)),
+                    _ => (
+                        "FilterOidRequestComplete",
+                        address!(driver.characteristics.OidRequestCompleteHandler),
+                    ),
                 };
                 if handler == 0 {
                     crate::bugcheck!(Rule::NdisBadStructure, request;
                         "{} made an OID request and has no {name} handler", layer.name());
                 }
-                callback(name, handler, &[layer.context(), request as u64, status as u32 as u64]);
+                callback(
+                    name,
+                    handler,
+                    &[layer.context(), request as u64, status as u32 as u64],
+                );
             }
             Part::Binding(top) => top.oid_complete(layer, request, status, kind),
             Part::Miniport(_) => {}
@@ -203,14 +237,25 @@ fn deliver(source: &Source, request: Request, status: i32, kind: OidKind) {
 }
 
 /// `holder` completes a request.
-pub(crate) fn complete(holder: &'static Layer, request: Request, status: i32, kind: OidKind, function: &str) {
+pub(crate) fn complete(
+    holder: &'static Layer,
+    request: Request,
+    status: i32,
+    kind: OidKind,
+    function: &str,
+) {
     let found = {
         let mut pending = requests().pending.lock();
         match pending.get(&(request as usize)) {
-            Some(p) if p.holder.is(holder) && p.kind == kind => {
-                pending.remove(&(request as usize)).map(|p| p.source).ok_or_else(String::new)
-            }
-            Some(p) => Err(format!("it is a {:?} request pending with {}", p.kind, p.holder.name())),
+            Some(p) if p.holder.is(holder) && p.kind == kind => pending
+                .remove(&(request as usize))
+                .map(|p| p.source)
+                .ok_or_else(String::new),
+            Some(p) => Err(format!(
+                "it is a {:?} request pending with {}",
+                p.kind,
+                p.holder.name()
+            )),
             None => Err("it is not pending (completed twice?)".to_owned()),
         }
     };
@@ -234,15 +279,27 @@ pub(crate) fn request(from: &'static Layer, request: &mut NDIS_OID_REQUEST, kind
     if kind == OidKind::Synchronous {
         return synchronous(from, request);
     }
-    let waiter = Arc::new(Waiter { signal: Signal::new(), status: AtomicI32::new(0) });
+    let waiter = Arc::new(Waiter {
+        signal: Signal::new(),
+        status: AtomicI32::new(0),
+    });
     let oid = oid_of(request);
-    let status = issue(Source::Internal(Arc::clone(&waiter)), from, request, kind, "an OID request");
+    let status = issue(
+        Source::Internal(Arc::clone(&waiter)),
+        from,
+        request,
+        kind,
+        "an OID request",
+    );
     if status != NDIS_STATUS_PENDING {
         return status;
     }
-    waiter
-        .signal
-        .wait_for_driver(|| format!("OID request {oid:#x} to {} is not completed", from.adapter.name));
+    waiter.signal.wait_for_driver(|| {
+        format!(
+            "OID request {oid:#x} to {} is not completed",
+            from.adapter.name
+        )
+    });
     waiter.status.load(Ordering::Acquire)
 }
 
@@ -277,14 +334,19 @@ fn synchronous_through(layers: &[&'static Layer], request: Request) -> i32 {
         return status;
     }
     let mut status = synchronous_through(rest, request);
-    let complete = layer
-        .filter()
-        .map_or(0, |d| address!(d.characteristics.SynchronousOidRequestCompleteHandler));
+    let complete = layer.filter().map_or(0, |d| {
+        address!(d.characteristics.SynchronousOidRequestCompleteHandler)
+    });
     if complete != 0 {
         callback(
             "FilterSynchronousOidRequestComplete",
             complete,
-            &[layer.context(), request as u64, (&raw mut status) as u64, context],
+            &[
+                layer.context(),
+                request as u64,
+                (&raw mut status) as u64,
+                context,
+            ],
         );
     }
     status
@@ -297,7 +359,10 @@ pub(crate) fn wait_for_requests(layer: &'static Layer) {
             p.holder.is(layer) || matches!(&p.source, Source::Layer(source) if source.is(layer))
         })
     };
-    poll_for_driver(|| !busy(), || format!("{} is detached with an OID request pending", layer.name()));
+    poll_for_driver(
+        || !busy(),
+        || format!("{} is detached with an OID request pending", layer.name()),
+    );
 }
 
 fn cancel(from: &'static Layer, id: *mut c_void, kind: OidKind) {
@@ -309,7 +374,10 @@ fn cancel(from: &'static Layer, id: *mut c_void, kind: OidKind) {
                         "FilterCancelDirectOidRequest",
                         address!(driver.characteristics.CancelDirectOidRequestHandler),
                     ),
-                    _ => ("FilterCancelOidRequest", address!(driver.characteristics.CancelOidRequestHandler)),
+                    _ => (
+                        "FilterCancelOidRequest",
+                        address!(driver.characteristics.CancelOidRequestHandler),
+                    ),
                 };
                 if handler != 0 {
                     callback(name, handler, &[layer.context(), id as u64]);
@@ -328,17 +396,28 @@ fn cancel(from: &'static Layer, id: *mut c_void, kind: OidKind) {
 /// Requests with this id that still wait for the miniport are aborted.
 fn cancel_waiting(layer: &'static Layer, id: *mut c_void) {
     let mut aborted = Vec::new();
-    layer.adapter.requests.queue.lock().waiting.retain(|&request| {
-        let request = request as Request;
-        let hit = get!(request => RequestId) == id;
-        if hit {
-            aborted.push(request);
-        }
-        !hit
-    });
+    layer
+        .adapter
+        .requests
+        .queue
+        .lock()
+        .waiting
+        .retain(|&request| {
+            let request = request as Request;
+            let hit = get!(request => RequestId) == id;
+            if hit {
+                aborted.push(request);
+            }
+            !hit
+        });
     for request in aborted {
         if let Some(source) = taken_back(layer, request, NDIS_STATUS_REQUEST_ABORTED) {
-            deliver(&source, request, NDIS_STATUS_REQUEST_ABORTED, OidKind::Regular);
+            deliver(
+                &source,
+                request,
+                NDIS_STATUS_REQUEST_ABORTED,
+                OidKind::Regular,
+            );
         }
     }
 }
@@ -434,6 +513,9 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
     fn NdisAllocateCloneOidRequest(handle: *mut c_void, request: Request, tag: u32, clone: *mut Request) -> i32 {
         let _ = tag;
         let owner = super::owner(handle);
+        if memory::must_fail("NdisAllocateCloneOidRequest") {
+            return NDIS_STATUS_RESOURCES;
+        }
         let new = memory::allocate(size_of::<NDIS_OID_REQUEST>()).cast::<NDIS_OID_REQUEST>();
         store(clone, new);
         if new.is_null() {

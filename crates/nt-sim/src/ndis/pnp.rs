@@ -3,8 +3,8 @@
 use std::ffi::c_void;
 
 use nt::sys::{
-    NDIS_OBJECT_TYPE_DEFAULT, NDIS_OBJECT_TYPE_STATUS_INDICATION, NDIS_STATUS_INDICATION, NDIS_STATUS_SUCCESS,
-    NET_DEVICE_PNP_EVENT, NET_PNP_EVENT_CODE, NET_PNP_EVENT_NOTIFICATION,
+    NDIS_OBJECT_TYPE_DEFAULT, NDIS_OBJECT_TYPE_STATUS_INDICATION, NDIS_STATUS_INDICATION,
+    NDIS_STATUS_SUCCESS, NET_DEVICE_PNP_EVENT, NET_PNP_EVENT_CODE, NET_PNP_EVENT_NOTIFICATION,
 };
 
 use super::{
@@ -18,15 +18,28 @@ use crate::{exports, kernel::kernel};
 
 /// Hands a status indication of `from` to whoever is above.
 pub(crate) fn indicate_status(from: &'static Layer, indication: *mut NDIS_STATUS_INDICATION) {
-    super::check_header(load(indication.cast()), NDIS_OBJECT_TYPE_STATUS_INDICATION, 1, 0x70, "NDIS_STATUS_INDICATION");
+    super::check_header(
+        load(indication.cast()),
+        NDIS_OBJECT_TYPE_STATUS_INDICATION,
+        1,
+        0x70,
+        "NDIS_STATUS_INDICATION",
+    );
     for layer in from.adapter.filters_above(from) {
-        let handler = layer.filter().map_or(0, |d| address!(d.characteristics.StatusHandler));
+        let handler = layer
+            .filter()
+            .map_or(0, |d| address!(d.characteristics.StatusHandler));
         if handler != 0 {
-            callback("FilterStatus", handler, &[layer.context(), indication as u64]);
+            callback(
+                "FilterStatus",
+                handler,
+                &[layer.context(), indication as u64],
+            );
             return;
         }
     }
-    for layer in from.adapter.bindings.read().clone() {
+    let bindings = from.adapter.bindings.read().clone();
+    for layer in bindings {
         if let Part::Binding(top) = &layer.part {
             top.status(layer, indication);
         }
@@ -34,7 +47,9 @@ pub(crate) fn indicate_status(from: &'static Layer, indication: *mut NDIS_STATUS
 }
 
 fn net_pnp_handler(layer: &Layer) -> usize {
-    layer.filter().map_or(0, |d| address!(d.characteristics.NetPnPEventHandler))
+    layer
+        .filter()
+        .map_or(0, |d| address!(d.characteristics.NetPnPEventHandler))
 }
 
 /// Hands a network event up from `from`.
@@ -42,11 +57,16 @@ pub(crate) fn net_pnp_event(from: &'static Layer, event: *mut NET_PNP_EVENT_NOTI
     for layer in from.adapter.filters_above(from) {
         let handler = net_pnp_handler(layer);
         if handler != 0 {
-            return callback("FilterNetPnPEvent", handler, &[layer.context(), event as u64]) as i32;
+            return callback(
+                "FilterNetPnPEvent",
+                handler,
+                &[layer.context(), event as u64],
+            ) as i32;
         }
     }
     let mut result = NDIS_STATUS_SUCCESS;
-    for layer in from.adapter.bindings.read().clone() {
+    let bindings = from.adapter.bindings.read().clone();
+    for layer in bindings {
         if let Part::Binding(top) = &layer.part {
             let status = top.pnp_event(layer, event);
             if status != NDIS_STATUS_SUCCESS {
@@ -70,12 +90,20 @@ pub(crate) fn notify_filter(layer: &'static Layer, code: NET_PNP_EVENT_CODE) {
     let handler = net_pnp_handler(layer);
     if handler != 0 {
         let mut event = notification(code);
-        callback("FilterNetPnPEvent", handler, &[layer.context(), (&raw mut event) as u64]);
+        callback(
+            "FilterNetPnPEvent",
+            handler,
+            &[layer.context(), (&raw mut event) as u64],
+        );
     }
 }
 
 /// Hands a device event down: from `from`, or from above the stack.
-pub(crate) fn device_pnp_event(adapter: &'static Adapter, from: Option<&'static Layer>, event: *mut NET_DEVICE_PNP_EVENT) {
+pub(crate) fn device_pnp_event(
+    adapter: &'static Adapter,
+    from: Option<&'static Layer>,
+    event: *mut NET_DEVICE_PNP_EVENT,
+) {
     let below = match from {
         Some(layer) => adapter.below(layer),
         None => adapter.layers().into_iter().rev().collect(),
@@ -85,7 +113,11 @@ pub(crate) fn device_pnp_event(adapter: &'static Adapter, from: Option<&'static 
             Part::Filter(driver) => {
                 let handler = address!(driver.characteristics.DevicePnPEventNotifyHandler);
                 if handler != 0 {
-                    callback("FilterDevicePnPEventNotify", handler, &[layer.context(), event as u64]);
+                    callback(
+                        "FilterDevicePnPEventNotify",
+                        handler,
+                        &[layer.context(), event as u64],
+                    );
                     return;
                 }
             }

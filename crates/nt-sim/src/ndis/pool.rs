@@ -140,7 +140,11 @@ impl Pool {
         if context > 0 || self.context_size > 0 {
             context = context.max(self.context_size);
         }
-        let context_bytes = if context > 0 { CONTEXT_HEADER + context } else { 0 };
+        let context_bytes = if context > 0 {
+            CONTEXT_HEADER + context
+        } else {
+            0
+        };
         let with_buffer = self.with_buffer || buffer.is_some();
         let size = 16 + NBL_SIZE + context_bytes + if with_buffer { NB_SIZE } else { 0 };
         let Some(object) = self.take(size) else {
@@ -215,8 +219,7 @@ pub(crate) fn describe(nb: Nb, mdl: *mut MDL, offset: usize, len: usize) {
     put!(nb => [MdlChain] mdl);
     put!(nb => [DataOffset] offset as u32);
     put!(nb => [DataLength] len as u32);
-    let (current, within) =
-        super::nbl::locate(mdl, offset).unwrap_or((std::ptr::null_mut(), 0));
+    let (current, within) = super::nbl::locate(mdl, offset).unwrap_or((std::ptr::null_mut(), 0));
     put!(nb => [CurrentMdl] current);
     put!(nb => [CurrentMdlOffset] within as u32);
 }
@@ -252,7 +255,10 @@ fn added_context(nbl: Nbl) -> Option<*mut NET_BUFFER_LIST_CONTEXT> {
 
 fn remove_context(nbl: Nbl, context: *mut NET_BUFFER_LIST_CONTEXT) {
     put!(nbl => [Context] get!(context => Next));
-    memory::free(context.cast(), CONTEXT_HEADER + usize::from(get!(context => Size)));
+    memory::free(
+        context.cast(),
+        CONTEXT_HEADER + usize::from(get!(context => Size)),
+    );
 }
 
 fn pool(handle: *mut c_void, kind: Kind, function: &str) -> &'static Pool {
@@ -300,6 +306,9 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
             return std::ptr::null_mut();
         }
         let owner = super::owner(handle);
+        if memory::must_fail("NdisAllocateNetBufferListPool") {
+            return std::ptr::null_mut();
+        }
         new_pool(Pool::lists(owner, p.PoolTag, p.ContextSize.into(), p.fAllocateNetBuffer != 0, p.DataSize as usize))
     }
 
@@ -328,6 +337,9 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
     /// Allocates an NBL.
     #[irql(DISPATCH)]
     fn NdisAllocateNetBufferList(handle: *mut c_void, context_size: u16, backfill: u16) -> Nbl {
+        if memory::must_fail("NdisAllocateNetBufferList") {
+            return std::ptr::null_mut();
+        }
         pool(handle, Kind::Lists, "NdisAllocateNetBufferList").new_nbl(context_size.into(), backfill.into(), None)
     }
 
@@ -337,6 +349,9 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
         handle: *mut c_void, context_size: u16, backfill: u16, mdl: *mut MDL, offset: u32, len: u64,
     ) -> Nbl {
         let pool = pool(handle, Kind::Lists, "NdisAllocateNetBufferAndNetBufferList");
+        if memory::must_fail("NdisAllocateNetBufferAndNetBufferList") {
+            return std::ptr::null_mut();
+        }
         if !pool.with_buffer && strict() {
             crate::bugcheck!(Rule::NdisBadHandle, handle;
                 "NdisAllocateNetBufferAndNetBufferList needs a pool made with fAllocateNetBuffer");
@@ -354,6 +369,9 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
     #[irql(DISPATCH)]
     fn NdisAllocateNetBuffer(handle: *mut c_void, mdl: *mut MDL, offset: u32, len: u64) -> Nb {
         let pool = pool(handle, Kind::Buffers, "NdisAllocateNetBuffer");
+        if memory::must_fail("NdisAllocateNetBuffer") {
+            return std::ptr::null_mut();
+        }
         let Some(object) = pool.take(pool.usual_size()) else {
             return std::ptr::null_mut();
         };

@@ -82,7 +82,7 @@ pub(crate) fn text(string: &nt::sys::UNICODE_STRING) -> String {
 
 /// A counted string together with its characters, both at fixed addresses.
 pub(crate) struct Text {
-    units: Box<[u16]>,
+    _units: Box<[u16]>,
     string: Box<nt::sys::UNICODE_STRING>,
 }
 
@@ -100,15 +100,14 @@ impl Text {
             MaximumLength: len + 2,
             Buffer: units.as_mut_ptr(),
         });
-        Text { units, string }
+        Text {
+            _units: units,
+            string,
+        }
     }
 
     /// Address for drivers to read.
     pub(crate) fn pointer(&self) -> *mut nt::sys::UNICODE_STRING {
         (&raw const *self.string).cast_mut()
-    }
-
-    pub(crate) fn units(&self) -> &[u16] {
-        &self.units[..self.units.len() - 1]
     }
 }

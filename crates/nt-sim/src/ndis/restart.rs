@@ -1,8 +1,8 @@
 //! The attributes that are handed up a stack when it restarts.
 
 use nt::sys::{
-    NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES, NDIS_RECEIVE_SCALE_CAPABILITIES, NDIS_RESTART_ATTRIBUTES,
-    NDIS_RESTART_GENERAL_ATTRIBUTES, OID_GEN_MINIPORT_RESTART_ATTRIBUTES,
+    NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES, NDIS_RECEIVE_SCALE_CAPABILITIES,
+    NDIS_RESTART_ATTRIBUTES, NDIS_RESTART_GENERAL_ATTRIBUTES, OID_GEN_MINIPORT_RESTART_ATTRIBUTES,
 };
 
 use super::{
@@ -37,7 +37,10 @@ impl Attributes {
         g.MacOptions = general.mac_options;
         g.SupportedPacketFilters = general.packet_filters;
         g.MaxMulticastListSize = general.max_multicast;
-        g.RecvScaleCapabilities = rss.as_mut().as_mut().map_or(std::ptr::null_mut(), |r| &raw mut *r);
+        g.RecvScaleCapabilities = rss
+            .as_mut()
+            .as_mut()
+            .map_or(std::ptr::null_mut(), |r| &raw mut *r);
         g.AccessType = general.access;
         g.ConnectionType = general.connection;
         g.SupportedStatistics = general.statistics;
@@ -47,7 +50,11 @@ impl Attributes {
         g.SupportedOidListLength = (oids.len() * 4) as u32;
         g.MaxLookaheadSizeAccessed = nt::sys::NDIS_MAX_LOOKAHEAD_SIZE_ACCESSED_UNDEFINED;
         super::raw::store(Self::data(list), g);
-        Attributes { list, _rss: rss, _oids: oids }
+        Attributes {
+            list,
+            _rss: rss,
+            _oids: oids,
+        }
     }
 
     fn data(list: *mut NDIS_RESTART_ATTRIBUTES) -> *mut NDIS_RESTART_GENERAL_ATTRIBUTES {

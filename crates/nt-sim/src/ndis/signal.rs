@@ -47,10 +47,6 @@ impl Signal {
         dispatcher::update(self.address(), |_| 0);
     }
 
-    pub(crate) fn is_set(&self) -> bool {
-        dispatcher::state(self.address()) != 0
-    }
-
     /// Waits until it is set, or for `timeout` units of 100 ns; says whether it was set.
     pub(crate) fn wait(&self, timeout: Option<i64>) -> bool {
         dispatcher::wait(&[self.address()], false, timeout.map(|t| -t)) == dispatcher::STATUS_WAIT_0

@@ -10,7 +10,7 @@ use super::{
     nbl::{self, Nbl},
     raw::get,
 };
-use crate::verifier::Rule;
+use crate::{mem::pool::PoolAddress, verifier::Rule};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Direction {
@@ -45,22 +45,26 @@ fn broken<T>(rule: Rule, words: String) -> Result<T, Broken> {
 }
 
 impl Tracker {
-    fn each(
-        &self,
-        chain: Nbl,
-        mut check: impl FnMut(&mut HashMap<usize, Flight>, Nbl) -> Checked,
-    ) {
-        for nbl in nbl::chain(chain) {
+    fn each(&self, chain: Nbl, mut check: impl FnMut(&mut HashMap<usize, Flight>, Nbl) -> Checked) {
+        let mut nbl = chain;
+        while !nbl.is_null() {
+            // What is freed is not read: the check says what happened to it.
             let result = check(&mut self.flights.lock(), nbl);
             if let Err(Broken(rule, words)) = result {
                 crate::bugcheck!(rule, nbl; "{words}");
             }
+            nbl = get!(nbl => Next);
         }
     }
 
     /// `from` hands a send down to `to`.
-    pub(crate) fn send(&self, from: &'static Layer, to: &'static Layer, chain: Nbl, function: &str) {
-        check_may_originate(from, function);
+    pub(crate) fn send(
+        &self,
+        from: &'static Layer,
+        to: &'static Layer,
+        chain: Nbl,
+        function: &str,
+    ) {
         self.each(chain, |flights, nbl| {
             hand_over(flights, Direction::Send, from, to, nbl, function)
         });
@@ -76,14 +80,10 @@ impl Tracker {
         flags: u32,
         function: &str,
     ) {
-        check_may_originate(from, function);
-        let length = nbl::chain(chain).count() as u32;
-        if length != count {
-            crate::bugcheck!(Rule::NblCount, chain, count, length;
-                "{function} says {count} NBLs, the chain has {length}");
-        }
         let lent = flags & NDIS_RECEIVE_FLAGS_RESOURCES != 0;
+        let mut length = 0;
         self.each(chain, |flights, nbl| {
+            length += 1;
             let address = nbl as usize;
             if let Some(flight) = flights.get(&address)
                 && flight.owner.is(from)
@@ -99,6 +99,10 @@ impl Tracker {
             }
             Ok(())
         });
+        if length != count {
+            crate::bugcheck!(Rule::NblCount, chain, count, length;
+                "{function} says {count} NBLs, the chain has {length}");
+        }
     }
 
     /// The receive handler of `to` returned; what `from` lent it belongs to `from` again.
@@ -133,14 +137,26 @@ impl Tracker {
     }
 
     /// `from` completes sends; `to` comes next.
-    pub(crate) fn complete(&self, from: &'static Layer, to: &'static Layer, chain: Nbl, function: &str) {
+    pub(crate) fn complete(
+        &self,
+        from: &'static Layer,
+        to: &'static Layer,
+        chain: Nbl,
+        function: &str,
+    ) {
         self.each(chain, |flights, nbl| {
             hand_back(flights, Direction::Send, from, to, nbl, function)
         });
     }
 
     /// `from` returns receives; `to` comes next.
-    pub(crate) fn returned(&self, from: &'static Layer, to: &'static Layer, chain: Nbl, function: &str) {
+    pub(crate) fn returned(
+        &self,
+        from: &'static Layer,
+        to: &'static Layer,
+        chain: Nbl,
+        function: &str,
+    ) {
         self.each(chain, |flights, nbl| {
             hand_back(flights, Direction::Receive, from, to, nbl, function)
         });
@@ -149,7 +165,12 @@ impl Tracker {
     /// An NBL is about to be freed.
     pub(crate) fn check_free(&self, nbl: Nbl) {
         let words = self.flights.lock().get(&(nbl as usize)).map(|f| {
-            format!("the NBL at {nbl:p} is freed while {} has it ({} {:?} it)", f.owner.name(), f.origin.name(), f.direction)
+            format!(
+                "the NBL at {nbl:p} is freed while {} has it ({} {:?} it)",
+                f.owner.name(),
+                f.origin.name(),
+                f.direction
+            )
         });
         if let Some(words) = words {
             crate::bugcheck!(Rule::NblFreedInFlight, nbl; "{words}");
@@ -159,8 +180,16 @@ impl Tracker {
     /// What `layer` holds of others, and what it originated and has not got back.
     pub(crate) fn outstanding(&self, layer: &Layer) -> (Vec<usize>, Vec<usize>) {
         let flights = self.flights.lock();
-        let held = flights.iter().filter(|(_, f)| f.owner.is(layer)).map(|(a, _)| *a).collect();
-        let own = flights.iter().filter(|(_, f)| f.origin.is(layer)).map(|(a, _)| *a).collect();
+        let held = flights
+            .iter()
+            .filter(|(_, f)| f.owner.is(layer))
+            .map(|(a, _)| *a)
+            .collect();
+        let own = flights
+            .iter()
+            .filter(|(_, f)| f.origin.is(layer))
+            .map(|(a, _)| *a)
+            .collect();
         (held, own)
     }
 
@@ -180,11 +209,25 @@ impl Tracker {
 }
 
 /// A paused layer must keep quiet.
-fn check_may_originate(from: &'static Layer, function: &str) {
+pub(crate) fn check_may_originate(from: &'static Layer, function: &str) {
     let state = from.state();
     if matches!(state, State::Paused | State::Attaching | State::Detached) {
         crate::bugcheck!(Rule::NdisPausedTraffic, from.handle();
             "{function} by {}, which is {state:?}", from.name());
+    }
+}
+
+/// An NBL that starts its way must be memory that is there.
+fn check_not_freed(nbl: Nbl, function: &str) -> Checked {
+    match crate::kernel::kernel().mem.pool.describe(nbl as usize) {
+        Some(PoolAddress::Freed(freed)) => broken(
+            Rule::PoolUseAfterFree,
+            format!(
+                "{function}: the NBL at {nbl:p} is in memory that was freed ({})",
+                freed.block
+            ),
+        ),
+        _ => Ok(()),
     }
 }
 
@@ -196,6 +239,9 @@ fn hand_over(
     nbl: Nbl,
     function: &str,
 ) -> Checked {
+    if !flights.contains_key(&(nbl as usize)) {
+        check_not_freed(nbl, function)?;
+    }
     nbl::check(nbl, function);
     let mark = to.is_builtin().then(|| nbl::fingerprint(nbl));
     let Some(flight) = flights.get_mut(&(nbl as usize)) else {
@@ -205,27 +251,64 @@ fn hand_over(
                 Direction::Receive => &from.hooks.returned,
             };
             if hook.load(std::sync::atomic::Ordering::Relaxed) == 0 {
-                return broken(Rule::NblHandlerMissing, format!(
-                    "{function} by {}, which has no handler for the NBL at {nbl:p} to come back to", from.name()));
+                return broken(
+                    Rule::NblHandlerMissing,
+                    format!(
+                        "{function} by {}, which has no handler for the NBL at {nbl:p} to come back to",
+                        from.name()
+                    ),
+                );
             }
         }
         let source = get!(nbl => SourceHandle);
         if source != from.handle() && !matches!(from.part, Part::Miniport(_)) {
-            return broken(Rule::NdisBadStructure, format!(
-                "{function}: the NBL at {nbl:p} has source handle {source:p}, its origin is {:p}", from.handle()));
+            return broken(
+                Rule::NdisBadStructure,
+                format!(
+                    "{function}: the NBL at {nbl:p} has source handle {source:p}, its origin is {:p}",
+                    from.handle()
+                ),
+            );
         }
-        flights.insert(nbl as usize, Flight { direction, origin: from, owner: to, lenders: Vec::new(), mark });
+        flights.insert(
+            nbl as usize,
+            Flight {
+                direction,
+                origin: from,
+                owner: to,
+                lenders: Vec::new(),
+                mark,
+            },
+        );
         return Ok(());
     };
     if flight.direction != direction {
-        return broken(Rule::NblNotOwned, format!(
-            "{function}: the NBL at {nbl:p} is on its way in the other direction ({} by {}); a clone must be used",
-            match flight.direction { Direction::Send => "sent", Direction::Receive => "indicated" }, flight.origin.name()));
+        return broken(
+            Rule::NblNotOwned,
+            format!(
+                "{function}: the NBL at {nbl:p} is on its way in the other direction ({} by {}); a clone must be used",
+                match flight.direction {
+                    Direction::Send => "sent",
+                    Direction::Receive => "indicated",
+                },
+                flight.origin.name()
+            ),
+        );
     }
     if !flight.owner.is(from) {
-        let rule = if flight.origin.is(from) { Rule::NblInFlightTwice } else { Rule::NblNotOwned };
-        return broken(rule, format!(
-            "{function} by {}: the NBL at {nbl:p} is with {}", from.name(), flight.owner.name()));
+        let rule = if flight.origin.is(from) {
+            Rule::NblInFlightTwice
+        } else {
+            Rule::NblNotOwned
+        };
+        return broken(
+            rule,
+            format!(
+                "{function} by {}: the NBL at {nbl:p} is with {}",
+                from.name(),
+                flight.owner.name()
+            ),
+        );
     }
     flight.owner = to;
     flight.mark = mark;
@@ -241,22 +324,43 @@ fn hand_back(
     function: &str,
 ) -> Checked {
     let Some(flight) = flights.get_mut(&(nbl as usize)) else {
-        return broken(Rule::NblNotInFlight, format!(
-            "{function} by {}: the NBL at {nbl:p} is not in flight (given back twice, or its own)", from.name()));
+        return broken(
+            Rule::NblNotInFlight,
+            format!(
+                "{function} by {}: the NBL at {nbl:p} is not in flight (given back twice, or its own)",
+                from.name()
+            ),
+        );
     };
     if flight.direction != direction || !flight.owner.is(from) {
-        return broken(Rule::NblNotOwned, format!(
-            "{function} by {}: the NBL at {nbl:p} is with {}", from.name(), flight.owner.name()));
+        return broken(
+            Rule::NblNotOwned,
+            format!(
+                "{function} by {}: the NBL at {nbl:p} is with {}",
+                from.name(),
+                flight.owner.name()
+            ),
+        );
     }
     if !flight.lenders.is_empty() {
-        return broken(Rule::NblResourcesReturned, format!(
-            "{function} by {}: the NBL at {nbl:p} was indicated with the RESOURCES flag", from.name()));
+        return broken(
+            Rule::NblResourcesReturned,
+            format!(
+                "{function} by {}: the NBL at {nbl:p} was indicated with the RESOURCES flag",
+                from.name()
+            ),
+        );
     }
     if let Some(mark) = flight.mark.take()
         && nbl::fingerprint(nbl) != mark
     {
-        return broken(Rule::NblChanged, format!(
-            "the NBL at {nbl:p} was changed while {} had it", from.name()));
+        return broken(
+            Rule::NblChanged,
+            format!(
+                "the NBL at {nbl:p} was changed while {} had it",
+                from.name()
+            ),
+        );
     }
     if flight.origin.is(to) {
         flights.remove(&(nbl as usize));
@@ -269,7 +373,13 @@ fn hand_back(
 /// The layer that completions of `from` go to, for one NBL at the top of the stack.
 pub(crate) fn binding_of(from: &'static Layer, nbl: Nbl) -> &'static Layer {
     let source = get!(nbl => SourceHandle);
-    if let Some(binding) = from.adapter.bindings.read().iter().find(|b| b.handle() == source) {
+    if let Some(binding) = from
+        .adapter
+        .bindings
+        .read()
+        .iter()
+        .find(|b| b.handle() == source)
+    {
         return binding;
     }
     match at(&from.route.complete_up) {

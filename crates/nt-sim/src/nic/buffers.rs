@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use nt::sys::{
-    Ieee8021QNetBufferListInfo, MDL, NET_BUFFER_LIST, NetBufferListHashInfo, NetBufferListHashValue,
+    Ieee8021QNetBufferListInfo, MDL, NetBufferListHashInfo, NetBufferListHashValue,
     TcpIpChecksumNetBufferListInfo, TcpLargeSendNetBufferListInfo, TcpRecvSegCoalesceInfo,
 };
 use parking_lot::Mutex;
@@ -50,7 +50,11 @@ pub(crate) struct Buffers {
 impl Buffers {
     /// `capacity`: longest frame that recycled buffers take.
     pub(crate) fn new(layout: Layout, capacity: usize) -> Buffers {
-        let pool = kernel().ndis.pools.insert(Pool::lists(0, u32::from_le_bytes(*b"sNIC"), 0, true, 0));
+        let pool =
+            kernel()
+                .ndis
+                .pools
+                .insert(Pool::lists(0, u32::from_le_bytes(*b"sNIC"), 0, true, 0));
         let plain = layout.is_plain();
         let seed = layout.random.unwrap_or(0);
         Buffers {
@@ -102,7 +106,13 @@ impl Buffers {
                 refill(nbl, data);
                 return Some(nbl);
             }
-            let nbl = self.build(data, &Layout { trailing: self.capacity - data.len(), ..self.next_layout() });
+            let nbl = self.build(
+                data,
+                &Layout {
+                    trailing: self.capacity - data.len(),
+                    ..self.next_layout()
+                },
+            );
             return self.counted(nbl);
         }
         let layout = self.next_layout();
@@ -166,7 +176,7 @@ impl Buffers {
         pool::describe(nb, parts.first, layout.backfill, data.len());
         nbl::write(parts.first, layout.backfill, data);
         let parts = Box::into_raw(Box::new(parts));
-        put!(nbl => [MiniportReserved] [std::ptr::from_ref(self).cast_mut().cast(), parts.cast()]);
+        put!(nbl => [MiniportReserved] [std::ptr::null_mut(), parts.cast()]);
         Some(nbl)
     }
 
@@ -186,7 +196,8 @@ impl Buffers {
                 count += 1;
             }
         }
-        self.outstanding.fetch_sub(i64::from(count), Ordering::SeqCst);
+        self.outstanding
+            .fetch_sub(i64::from(count), Ordering::SeqCst);
         count
     }
 
@@ -233,11 +244,6 @@ fn parts(nbl: Nbl) -> *const Parts {
     get!(nbl => MiniportReserved)[1].cast()
 }
 
-/// Who made an NBL of this module.
-pub(crate) fn maker(nbl: *const NET_BUFFER_LIST) -> *const Buffers {
-    get!(nbl => MiniportReserved)[0].cast()
-}
-
 /// Puts another frame into a recycled NBL of the plain layout.
 #[inline]
 fn refill(nbl: Nbl, data: &[u8]) {
@@ -253,7 +259,11 @@ fn refill(nbl: Nbl, data: &[u8]) {
     put!(nbl => [NetBufferListInfo] [std::ptr::null_mut(); 27]);
     put!(nbl => [NblFlags] 0);
     let base: *mut u8 = get!(mdl => MappedSystemVa).cast();
-    copy(base.wrapping_add(offset as usize), data.as_ptr(), data.len());
+    copy(
+        base.wrapping_add(offset as usize),
+        data.as_ptr(),
+        data.len(),
+    );
 }
 
 /// A driver that has changed where the data starts must have changed it back.

@@ -11,11 +11,7 @@ use std::{
 use nt::sys::NET_BUFFER_LIST;
 use parking_lot::Mutex;
 
-use super::{
-    buffers,
-    device::Device,
-    frame::Frame,
-};
+use super::{buffers, device::Device, frame::Frame};
 use crate::ndis::{
     nbl::{self, Nbl},
     raw::get,
@@ -66,6 +62,8 @@ pub(crate) struct End {
     frames: Mutex<VecDeque<Frame>>,
     arrived: Signal,
     pub(crate) held: Mutex<Vec<usize>>,
+    /// NBLs that are held, or on their way back from there.
+    pub(crate) held_count: std::sync::atomic::AtomicI64,
     pub(crate) device: Option<Arc<dyn Device>>,
 }
 
@@ -78,6 +76,7 @@ impl End {
             frames: Mutex::new(VecDeque::new()),
             arrived: Signal::new(),
             held: Mutex::new(Vec::new()),
+            held_count: std::sync::atomic::AtomicI64::new(0),
             device,
         }
     }
@@ -130,7 +129,9 @@ impl End {
             }
         }
         self.counts.received.fetch_add(frames, Ordering::Relaxed);
-        self.counts.received_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.counts
+            .received_bytes
+            .fetch_add(bytes, Ordering::Relaxed);
         if self.device.is_some() || self.collect.load(Ordering::Relaxed) {
             self.keep(chain);
         }

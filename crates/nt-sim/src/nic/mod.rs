@@ -116,10 +116,17 @@ impl Nic {
             stack_failed: AtomicU64::new(0),
             oids: oids::Settings::default(),
         });
-        let adapter = ndis::add_adapter(&config.name, general, Box::new(wire::Bottom(Arc::clone(&nic))));
+        let adapter = ndis::add_adapter(
+            &config.name,
+            general,
+            Box::new(wire::Bottom(Arc::clone(&nic))),
+        );
         assert!(nic.adapter.set(adapter).is_ok(), "made once");
         ndis::add_nic(Arc::clone(&nic));
-        let binding = ndis::bind(adapter, Part::Binding(Box::new(stack::Top(Arc::clone(&nic)))));
+        let binding = ndis::bind(
+            adapter,
+            Part::Binding(Box::new(stack::Top(Arc::clone(&nic)))),
+        );
         assert!(nic.binding.set(binding).is_ok(), "made once");
         ndis::lifecycle::attach_all(adapter);
         ndis::lifecycle::run(adapter);

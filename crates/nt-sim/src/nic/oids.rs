@@ -7,9 +7,9 @@ use parking_lot::Mutex;
 
 use super::{Nic, rss::Rss};
 use crate::ndis::{
-    header, lifecycle, oid,
+    header,
     layer::OidKind,
-    pnp,
+    lifecycle, oid, pnp,
     raw::{bytes, copy, get, put},
 };
 
@@ -122,11 +122,14 @@ impl Nic {
     /// Handles a request that reached the miniport.
     pub(crate) fn handle_oid(&self, request: *mut NDIS_OID_REQUEST) -> i32 {
         let kind = get!(request => RequestType);
-        match kind {
-            NdisRequestQueryInformation | NdisRequestQueryStatistics => self.query(request),
-            NdisRequestSetInformation => self.set(request),
-            NdisRequestMethod => self.method(request),
-            _ => NDIS_STATUS_NOT_SUPPORTED,
+        if kind == NdisRequestQueryInformation || kind == NdisRequestQueryStatistics {
+            self.query(request)
+        } else if kind == NdisRequestSetInformation {
+            self.set(request)
+        } else if kind == NdisRequestMethod {
+            self.method(request)
+        } else {
+            NDIS_STATUS_NOT_SUPPORTED
         }
     }
 
@@ -182,13 +185,17 @@ impl Nic {
             OID_GEN_MAXIMUM_LOOKAHEAD => raw(general.lookahead),
             OID_GEN_CURRENT_LOOKAHEAD => raw(self.oids.lookahead.load(Ordering::Relaxed)),
             OID_GEN_MAXIMUM_FRAME_SIZE => raw(general.mtu),
-            OID_GEN_MAXIMUM_TOTAL_SIZE | OID_GEN_TRANSMIT_BLOCK_SIZE | OID_GEN_RECEIVE_BLOCK_SIZE => {
-                raw(general.mtu + 14)
+            OID_GEN_MAXIMUM_TOTAL_SIZE
+            | OID_GEN_TRANSMIT_BLOCK_SIZE
+            | OID_GEN_RECEIVE_BLOCK_SIZE => raw(general.mtu + 14),
+            OID_GEN_TRANSMIT_BUFFER_SPACE | OID_GEN_RECEIVE_BUFFER_SPACE => {
+                raw((general.mtu + 14) * 256)
             }
-            OID_GEN_TRANSMIT_BUFFER_SPACE | OID_GEN_RECEIVE_BUFFER_SPACE => raw((general.mtu + 14) * 256),
             OID_GEN_LINK_SPEED => raw((general.xmit_speed / 100) as u32),
             OID_GEN_LINK_STATE => raw(self.link_state()),
-            OID_GEN_MEDIA_CONNECT_STATUS => raw(u32::from(general.connect != MediaConnectStateConnected)),
+            OID_GEN_MEDIA_CONNECT_STATUS => {
+                raw(u32::from(general.connect != MediaConnectStateConnected))
+            }
             OID_GEN_VENDOR_ID => raw(0x00ff_ffff_u32),
             OID_GEN_VENDOR_DESCRIPTION => b"nt-sim virtual NIC\0".to_vec(),
             OID_GEN_VENDOR_DRIVER_VERSION => raw(0x1_0000_u32),
@@ -223,7 +230,10 @@ impl Nic {
 
     fn set(&self, request: *mut NDIS_OID_REQUEST) -> i32 {
         let s = get!(request => DATA.SET_INFORMATION);
-        let data = bytes(s.InformationBuffer.cast(), s.InformationBufferLength as usize);
+        let data = bytes(
+            s.InformationBuffer.cast(),
+            s.InformationBufferLength as usize,
+        );
         self.note(s.Oid, true, false, data);
         let result = self.apply(s.Oid, data);
         match result {
@@ -264,7 +274,10 @@ impl Nic {
                 *self.oids.multicast.lock() = data.to_vec();
             }
             OID_GEN_RECEIVE_SCALE_PARAMETERS if self.queues.len() > 1 => {
-                self.rss.write().set(data).map_err(|_| (NDIS_STATUS_INVALID_PARAMETER, 0))?;
+                self.rss
+                    .write()
+                    .set(data)
+                    .map_err(|_| (NDIS_STATUS_INVALID_PARAMETER, 0))?;
             }
             OID_GEN_LINK_PARAMETERS | OID_GEN_INTERRUPT_MODERATION | OID_OFFLOAD_ENCAPSULATION => {}
             OID_TCP_OFFLOAD_PARAMETERS => self.set_offload(data)?,
@@ -279,10 +292,20 @@ impl Nic {
             return Err((NDIS_STATUS_INVALID_LENGTH, 0x14));
         }
         let mut p = NDIS_OFFLOAD_PARAMETERS::zeroed();
-        copy((&raw mut p).cast(), data.as_ptr(), data.len().min(size_of::<NDIS_OFFLOAD_PARAMETERS>()));
+        copy(
+            (&raw mut p).cast(),
+            data.as_ptr(),
+            data.len().min(size_of::<NDIS_OFFLOAD_PARAMETERS>()),
+        );
         let mut o = self.oids.offload.lock().unwrap_or_else(offload);
-        let (mut tx4, mut rx4) = (o.Checksum.IPv4Transmit.Bits.0, o.Checksum.IPv4Receive.Bits.0);
-        let (mut tx6, mut rx6) = (o.Checksum.IPv6Transmit.Bits.0, o.Checksum.IPv6Receive.Bits.0);
+        let (mut tx4, mut rx4) = (
+            o.Checksum.IPv4Transmit.Bits.0,
+            o.Checksum.IPv4Receive.Bits.0,
+        );
+        let (mut tx6, mut rx6) = (
+            o.Checksum.IPv6Transmit.Bits.0,
+            o.Checksum.IPv6Receive.Bits.0,
+        );
         checksum(p.IPv4Checksum, 8, &mut tx4, &mut rx4);
         checksum(p.TCPIPv4Checksum, 4, &mut tx4, &mut rx4);
         checksum(p.UDPIPv4Checksum, 6, &mut tx4, &mut rx4);
@@ -312,7 +335,8 @@ impl Nic {
         let wire = self.wire.counters();
         let mut s = NDIS_STATISTICS_INFO::zeroed();
         s.Header = header(NDIS_OBJECT_TYPE_DEFAULT, 1, 0x98);
-        s.SupportedStatistics = NDIS_STATISTICS_FLAGS_VALID_BYTES_RCV | NDIS_STATISTICS_FLAGS_VALID_BYTES_XMIT;
+        s.SupportedStatistics =
+            NDIS_STATISTICS_FLAGS_VALID_BYTES_RCV | NDIS_STATISTICS_FLAGS_VALID_BYTES_XMIT;
         s.ifHCInOctets = wire.sent_bytes;
         s.ifHCOutOctets = wire.received_bytes;
         s.ifInDiscards = wire.dropped;
@@ -361,7 +385,12 @@ impl Nic {
 
     /// Keeps a request for tests to see.
     fn note(&self, oid: u32, set: bool, direct: bool, data: &[u8]) {
-        self.oids.seen.lock().push(SeenOid { oid, set, direct, data: data.to_vec() });
+        self.oids.seen.lock().push(SeenOid {
+            oid,
+            set,
+            direct,
+            data: data.to_vec(),
+        });
     }
 
     pub(crate) fn note_oid(&self, oid: u32, kind: OidKind) {

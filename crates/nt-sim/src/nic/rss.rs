@@ -1,11 +1,13 @@
 //! Receive-side scaling: which queue a frame goes to.
 
 use nt::sys::{
-    NDIS_HASH_IPV4, NDIS_HASH_IPV6, NDIS_HASH_TCP_IPV4, NDIS_HASH_TCP_IPV6, NDIS_HASH_UDP_IPV4, NDIS_HASH_UDP_IPV6,
-    NDIS_OBJECT_TYPE_RSS_CAPABILITIES, NDIS_OBJECT_TYPE_RSS_PARAMETERS, NDIS_RECEIVE_SCALE_CAPABILITIES,
-    NDIS_RECEIVE_SCALE_PARAMETERS, NDIS_RSS_CAPS_HASH_TYPE_TCP_IPV4, NDIS_RSS_CAPS_HASH_TYPE_TCP_IPV6,
-    NDIS_RSS_CAPS_HASH_TYPE_UDP_IPV4, NDIS_RSS_CAPS_HASH_TYPE_UDP_IPV6, NDIS_RSS_CAPS_MESSAGE_SIGNALED_INTERRUPTS,
-    NDIS_RSS_CAPS_CLASSIFICATION_AT_DPC, NDIS_RSS_PARAM_FLAG_DISABLE_RSS, NDIS_RSS_PARAM_FLAG_HASH_INFO_UNCHANGED,
+    NDIS_HASH_IPV4, NDIS_HASH_IPV6, NDIS_HASH_TCP_IPV4, NDIS_HASH_TCP_IPV6, NDIS_HASH_UDP_IPV4,
+    NDIS_HASH_UDP_IPV6, NDIS_OBJECT_TYPE_RSS_CAPABILITIES, NDIS_OBJECT_TYPE_RSS_PARAMETERS,
+    NDIS_RECEIVE_SCALE_CAPABILITIES, NDIS_RECEIVE_SCALE_PARAMETERS,
+    NDIS_RSS_CAPS_CLASSIFICATION_AT_DPC, NDIS_RSS_CAPS_HASH_TYPE_TCP_IPV4,
+    NDIS_RSS_CAPS_HASH_TYPE_TCP_IPV6, NDIS_RSS_CAPS_HASH_TYPE_UDP_IPV4,
+    NDIS_RSS_CAPS_HASH_TYPE_UDP_IPV6, NDIS_RSS_CAPS_MESSAGE_SIGNALED_INTERRUPTS,
+    NDIS_RSS_PARAM_FLAG_DISABLE_RSS, NDIS_RSS_PARAM_FLAG_HASH_INFO_UNCHANGED,
     NDIS_RSS_PARAM_FLAG_HASH_KEY_UNCHANGED, NDIS_RSS_PARAM_FLAG_ITABLE_UNCHANGED, PROCESSOR_NUMBER,
 };
 
@@ -94,7 +96,11 @@ impl Rss {
     /// Queue and hash of a frame.
     #[inline]
     pub(crate) fn classify(&self, frame: &[u8]) -> Class {
-        let none = Class { queue: 0, hash: 0, hash_info: 0 };
+        let none = Class {
+            queue: 0,
+            hash: 0,
+            hash_info: 0,
+        };
         if self.hash_types == 0 || self.queue_of.is_empty() {
             return none;
         }
@@ -122,7 +128,14 @@ impl Rss {
                 let header = usize::from(ip.first()? & 15) * 4;
                 let fragmented = (ip.get(6)? & 0x3f) != 0 || *ip.get(7)? != 0;
                 let protocol = if fragmented { 0 } else { *ip.get(9)? };
-                (ip.get(12..20)?, protocol, ip.get(header..), NDIS_HASH_IPV4, NDIS_HASH_TCP_IPV4, NDIS_HASH_UDP_IPV4)
+                (
+                    ip.get(12..20)?,
+                    protocol,
+                    ip.get(header..),
+                    NDIS_HASH_IPV4,
+                    NDIS_HASH_TCP_IPV4,
+                    NDIS_HASH_UDP_IPV4,
+                )
             }
             [0x86, 0xdd] => (
                 ip.get(8..40)?,
@@ -139,7 +152,9 @@ impl Rss {
             17 if on(udp) => udp,
             _ => 0,
         };
-        if kind != 0 && let Some(ports) = transport.and_then(|t| t.get(..4)) {
+        if kind != 0
+            && let Some(ports) = transport.and_then(|t| t.get(..4))
+        {
             return Some((self.toeplitz.hash(&[addresses, ports]), kind));
         }
         on(plain).then(|| (self.toeplitz.hash(&[addresses]), plain))
@@ -200,7 +215,10 @@ impl Rss {
             if !entries.len().is_power_of_two() || entries.len() > MAX_TABLE {
                 return Err(Invalid);
             }
-            if entries.iter().any(|e| e.Group != 0 || u32::from(e.Number) >= self.cpus) {
+            if entries
+                .iter()
+                .any(|e| e.Group != 0 || u32::from(e.Number) >= self.cpus)
+            {
                 return Err(Invalid);
             }
             self.map(entries);
@@ -219,10 +237,13 @@ impl Rss {
         self.queue_of = table
             .iter()
             .map(|&p| {
-                let index = distinct.iter().position(|&d| same(d, p)).unwrap_or_else(|| {
-                    distinct.push(p);
-                    distinct.len() - 1
-                });
+                let index = distinct
+                    .iter()
+                    .position(|&d| same(d, p))
+                    .unwrap_or_else(|| {
+                        distinct.push(p);
+                        distinct.len() - 1
+                    });
                 index as u32 % self.queues
             })
             .collect();
@@ -238,7 +259,11 @@ impl Rss {
         let base = size_of::<NDIS_RECEIVE_SCALE_PARAMETERS>();
         let mut p = NDIS_RECEIVE_SCALE_PARAMETERS::zeroed();
         p.Header = crate::ndis::header(NDIS_OBJECT_TYPE_RSS_PARAMETERS, 2, 0x28);
-        p.HashInformation = if self.hash_types == 0 { 0 } else { self.hash_types | TOEPLITZ };
+        p.HashInformation = if self.hash_types == 0 {
+            0
+        } else {
+            self.hash_types | TOEPLITZ
+        };
         if self.hash_types == 0 {
             p.Flags = NDIS_RSS_PARAM_FLAG_DISABLE_RSS as u16;
         }
@@ -262,7 +287,11 @@ pub(crate) fn parameters(processors: u32, entries: usize) -> Vec<u8> {
     rss.hash_types = HASH_TYPES;
     rss.map(
         (0..entries)
-            .map(|i| PROCESSOR_NUMBER { Group: 0, Number: (i as u32 % processors) as u8, Reserved: 0 })
+            .map(|i| PROCESSOR_NUMBER {
+                Group: 0,
+                Number: (i as u32 % processors) as u8,
+                Reserved: 0,
+            })
             .collect(),
     );
     rss.get()
@@ -285,7 +314,14 @@ mod tests {
     #[test]
     fn without_parameters_everything_goes_to_queue_0() {
         let rss = Rss::new(4, 4);
-        assert_eq!(rss.classify(&udp(1, 5)), Class { queue: 0, hash: 0, hash_info: 0 });
+        assert_eq!(
+            rss.classify(&udp(1, 5)),
+            Class {
+                queue: 0,
+                hash: 0,
+                hash_info: 0
+            }
+        );
     }
 
     #[test]
@@ -328,7 +364,11 @@ mod tests {
         let before = rss.get();
         let good = parameters(2, 64);
         assert_eq!(rss.set(&good[..0x1b]), Err(Invalid));
-        assert_eq!(rss.set(&good[..good.len() - 1]), Err(Invalid), "key cut off");
+        assert_eq!(
+            rss.set(&good[..good.len() - 1]),
+            Err(Invalid),
+            "key cut off"
+        );
         let mut bad = good.clone();
         bad[1] = 1;
         assert_eq!(rss.set(&bad), Err(Invalid), "revision 1");

@@ -3,8 +3,8 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use nt::sys::{
-    NDIS_OID_REQUEST, NDIS_RECEIVE_FLAGS_RESOURCES, NDIS_STATUS, NDIS_STATUS_INDICATION, NDIS_STATUS_SUCCESS,
-    NET_PNP_EVENT_NOTIFICATION,
+    NDIS_OID_REQUEST, NDIS_RECEIVE_FLAGS_RESOURCES, NDIS_STATUS, NDIS_STATUS_INDICATION,
+    NDIS_STATUS_SUCCESS, NET_PNP_EVENT_NOTIFICATION,
 };
 
 use super::{Nic, buffers::put_info, end::Giving, frame::Frame, layout::Random, rss};
@@ -28,8 +28,15 @@ impl crate::ndis::layer::Top for Top {
         if flags & NDIS_RECEIVE_FLAGS_RESOURCES != 0 {
             return;
         }
-        match self.0.stack.giving() {
-            Giving::AtOnce => datapath::give_back(layer, chain, flags & 1, "NdisReturnNetBufferLists"),
+        let giving = if self.0.is_up() {
+            self.0.stack.giving()
+        } else {
+            Giving::AtOnce
+        };
+        match giving {
+            Giving::AtOnce => {
+                datapath::give_back(layer, chain, flags & 1, "NdisReturnNetBufferLists")
+            }
             Giving::Held => self.hold(chain),
             Giving::Shuffled => {
                 self.hold(chain);
@@ -44,7 +51,9 @@ impl crate::ndis::layer::Top for Top {
             .filter(|&nbl| get!(nbl => Status) != NDIS_STATUS_SUCCESS)
             .count();
         if failed > 0 {
-            self.0.stack_failed.fetch_add(failed as u64, Ordering::Relaxed);
+            self.0
+                .stack_failed
+                .fetch_add(failed as u64, Ordering::Relaxed);
         }
         self.0.tx.recycle(chain);
     }
@@ -53,12 +62,21 @@ impl crate::ndis::layer::Top for Top {
         self.0.statuses.lock().push(get!(indication => StatusCode));
     }
 
-    fn oid_complete(&self, _: &'static Layer, _: *mut NDIS_OID_REQUEST, _: NDIS_STATUS, _: OidKind) {
+    fn oid_complete(
+        &self,
+        _: &'static Layer,
+        _: *mut NDIS_OID_REQUEST,
+        _: NDIS_STATUS,
+        _: OidKind,
+    ) {
         // The stack end waits for its requests where it makes them.
     }
 
     fn pnp_event(&self, _: &'static Layer, event: *mut NET_PNP_EVENT_NOTIFICATION) -> NDIS_STATUS {
-        self.0.events.lock().push(get!(event => NetPnPEvent.NetEvent));
+        self.0
+            .events
+            .lock()
+            .push(get!(event => NetPnPEvent.NetEvent));
         NDIS_STATUS_SUCCESS
     }
 
@@ -67,11 +85,25 @@ impl crate::ndis::layer::Top for Top {
         // A protocol pauses when all its sends are back; held ones are the wire's to give.
         self.0.complete_held();
         poll_for_driver(
-            || self.0.tx.outstanding.load(Ordering::SeqCst) == 0,
+            || {
+                self.0.complete_held();
+                self.0.tx.outstanding.load(Ordering::SeqCst) == 0
+            },
             || {
                 let whereabouts = crate::kernel::kernel().ndis.tracker.whereabouts(layer);
                 format!("{}: sends were not completed: {whereabouts}", layer.name())
             },
+        );
+    }
+
+    fn closed(&self, layer: &'static Layer) {
+        let nic = &self.0;
+        poll_for_driver(
+            || {
+                nic.return_held();
+                nic.stack.held_count.load(Ordering::SeqCst) == 0
+            },
+            || format!("{}: receives are held", layer.name()),
         );
     }
 
@@ -87,6 +119,10 @@ impl crate::ndis::layer::Top for Top {
 impl Top {
     fn hold(&self, chain: Nbl) {
         let all: Vec<usize> = nbl::chain(chain).map(|n| n as usize).collect();
+        self.0
+            .stack
+            .held_count
+            .fetch_add(all.len() as i64, Ordering::SeqCst);
         self.0.stack.held.lock().extend(all);
     }
 }
@@ -137,6 +173,7 @@ impl Nic {
         if held.is_empty() {
             return;
         }
+        let count = held.len() as i64;
         let shuffle = self.stack.giving() == Giving::Shuffled;
         if shuffle {
             let mut random = Random(held.len() as u64 ^ self.stack.counters().received);
@@ -150,13 +187,24 @@ impl Nic {
                 chain.push(nbl as Nbl);
                 if shuffle {
                     let one = std::mem::replace(&mut chain, ChainBuilder::new());
-                    datapath::give_back(self.binding(), one.finish(), 1, "NdisReturnNetBufferLists");
+                    datapath::give_back(
+                        self.binding(),
+                        one.finish(),
+                        1,
+                        "NdisReturnNetBufferLists",
+                    );
                 }
             }
             if !chain.is_empty() {
-                datapath::give_back(self.binding(), chain.finish(), 1, "NdisReturnNetBufferLists");
+                datapath::give_back(
+                    self.binding(),
+                    chain.finish(),
+                    1,
+                    "NdisReturnNetBufferLists",
+                );
             }
         });
+        self.stack.held_count.fetch_sub(count, Ordering::SeqCst);
     }
 
     /// What a protocol stack sets when its binding starts: the packet filter, and RSS.
@@ -164,7 +212,10 @@ impl Nic {
         let filter = nt::sys::NDIS_PACKET_TYPE_DIRECTED
             | nt::sys::NDIS_PACKET_TYPE_BROADCAST
             | nt::sys::NDIS_PACKET_TYPE_ALL_MULTICAST;
-        self.set_oid(nt::sys::OID_GEN_CURRENT_PACKET_FILTER, &mut filter.to_le_bytes());
+        self.set_oid(
+            nt::sys::OID_GEN_CURRENT_PACKET_FILTER,
+            &mut filter.to_le_bytes(),
+        );
         if self.stack_sets_rss {
             let cpus = crate::kernel::kernel().config.cpus;
             let processors = cpus.min(self.queues.len() as u32);

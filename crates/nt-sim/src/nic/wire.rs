@@ -11,8 +11,8 @@ use std::{
 
 use nt::sys::{
     NDIS_OID_REQUEST, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL, NDIS_RECEIVE_FLAGS_RESOURCES,
-    NDIS_RECEIVE_FLAGS_SINGLE_QUEUE, NDIS_STATUS, NDIS_STATUS_REQUEST_ABORTED, NDIS_STATUS_SUCCESS,
-    NDIS_STATUS_NOT_SUPPORTED, NetBufferListCancelId,
+    NDIS_RECEIVE_FLAGS_SINGLE_QUEUE, NDIS_STATUS, NDIS_STATUS_NOT_SUPPORTED,
+    NDIS_STATUS_REQUEST_ABORTED, NDIS_STATUS_SUCCESS, NetBufferListCancelId,
 };
 use parking_lot::Mutex;
 
@@ -99,7 +99,10 @@ impl Nic {
             for frame in frames {
                 let class = rss.classify(&frame);
                 touched[class.queue as usize] = true;
-                self.queues[class.queue as usize].pending.lock().push_back((frame, class));
+                self.queues[class.queue as usize]
+                    .pending
+                    .lock()
+                    .push_back((frame, class));
             }
         }
         for (queue, _) in touched.iter().enumerate().filter(|(_, t)| **t) {
@@ -185,7 +188,14 @@ impl Nic {
         if resources {
             flags |= NDIS_RECEIVE_FLAGS_RESOURCES;
         }
-        datapath::receive(self.miniport(), first, 0, count, flags, "NdisMIndicateReceiveNetBufferLists");
+        datapath::receive(
+            self.miniport(),
+            first,
+            0,
+            count,
+            flags,
+            "NdisMIndicateReceiveNetBufferLists",
+        );
         if resources {
             self.rx.recycle(first);
         }
@@ -193,7 +203,10 @@ impl Nic {
 
     fn may_indicate(&self) -> bool {
         self.running.load(Ordering::SeqCst)
-            && matches!(self.miniport().state(), State::Running | State::Restarting | State::Pausing)
+            && matches!(
+                self.miniport().state(),
+                State::Running | State::Restarting | State::Pausing
+            )
     }
 
     /// Indicates `total` frames, taken in turn from `frames`, on the calling thread, in chains,
@@ -203,7 +216,10 @@ impl Nic {
             let rss = self.rss.read();
             frames.iter().map(|f| rss.classify(f)).collect()
         };
-        let plain: Vec<bool> = frames.iter().map(|f| f.info == FrameInfo::default()).collect();
+        let plain: Vec<bool> = frames
+            .iter()
+            .map(|f| f.info == FrameInfo::default())
+            .collect();
         let mut done = 0;
         let mut next = 0;
         let mut recycled = Vec::with_capacity(self.chain);
@@ -212,7 +228,8 @@ impl Nic {
                 let count = (total - done).min(self.chain as u64);
                 let mut chain = ChainBuilder::new();
                 let mut bytes = 0;
-                self.rx.take_recycled(count as usize - recycled.len(), &mut recycled);
+                self.rx
+                    .take_recycled(count as usize - recycled.len(), &mut recycled);
                 for _ in 0..count {
                     let frame = &frames[next];
                     if let Some(nbl) = self.rx.make(&frame.data, &mut recycled) {
@@ -249,12 +266,23 @@ impl Nic {
     fn transmit(&self, chain: Nbl, flags: u32) {
         self.wire.accept(chain);
         let status = self.send_status.load(Ordering::Relaxed);
-        match self.wire.giving() {
+        // Whoever pauses waits for its sends: then nothing is held.
+        let giving = if self.is_up() {
+            self.wire.giving()
+        } else {
+            Giving::AtOnce
+        };
+        match giving {
             Giving::AtOnce => {
                 for nbl in nbl::chain(chain) {
                     put!(nbl => [Status] status);
                 }
-                datapath::complete(self.miniport(), chain, flags & 1, "NdisMSendNetBufferListsComplete");
+                datapath::complete(
+                    self.miniport(),
+                    chain,
+                    flags & 1,
+                    "NdisMSendNetBufferListsComplete",
+                );
             }
             Giving::Held => self.hold_sends(chain),
             Giving::Shuffled => {
@@ -293,11 +321,21 @@ impl Nic {
                 chain.push(nbl);
                 if shuffle {
                     let one = std::mem::replace(&mut chain, ChainBuilder::new());
-                    datapath::complete(self.miniport(), one.finish(), 1, "NdisMSendNetBufferListsComplete");
+                    datapath::complete(
+                        self.miniport(),
+                        one.finish(),
+                        1,
+                        "NdisMSendNetBufferListsComplete",
+                    );
                 }
             }
             if !chain.is_empty() {
-                datapath::complete(self.miniport(), chain.finish(), 1, "NdisMSendNetBufferListsComplete");
+                datapath::complete(
+                    self.miniport(),
+                    chain.finish(),
+                    1,
+                    "NdisMSendNetBufferListsComplete",
+                );
             }
         });
     }
@@ -315,7 +353,12 @@ impl Nic {
         });
         if !chain.is_empty() {
             let flags = u32::from(irql::current() >= irql::DISPATCH);
-            datapath::complete(self.miniport(), chain.finish(), flags, "NdisMSendNetBufferListsComplete");
+            datapath::complete(
+                self.miniport(),
+                chain.finish(),
+                flags,
+                "NdisMSendNetBufferListsComplete",
+            );
         }
     }
 
@@ -335,7 +378,10 @@ impl Nic {
                 Signal::new().wait(Some(10_000));
             }
         } else {
-            poll_for_driver(|| outstanding() == 0, || format!("{}: receives were not returned", layer.name()));
+            poll_for_driver(
+                || outstanding() == 0,
+                || format!("{}: receives were not returned", layer.name()),
+            );
         }
     }
 }

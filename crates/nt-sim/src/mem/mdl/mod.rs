@@ -7,7 +7,7 @@ mod lock;
 mod map;
 mod pages;
 mod reserved;
-mod view;
+pub(crate) mod view;
 
 use std::collections::HashMap;
 use std::fmt;

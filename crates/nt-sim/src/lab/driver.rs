@@ -119,9 +119,9 @@ impl Lab {
     pub fn start_linked(
         &self,
         service: &str,
-        entry: extern "win64" fn(
+        entry: unsafe extern "win64" fn(
             *mut nt::sys::DRIVER_OBJECT,
-            *const nt::sys::UNICODE_STRING,
+            *mut nt::sys::UNICODE_STRING,
         ) -> i32,
     ) -> Result<Driver<'_>, LabError> {
         self.start_driver(service, entry as *const (), (0, 0), None)

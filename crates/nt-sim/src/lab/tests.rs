@@ -115,7 +115,7 @@ extern "win64" fn unload(driver: *mut DRIVER_OBJECT) {
     unsafe { IoDeleteDevice((*driver).DeviceObject) };
 }
 
-extern "win64" fn entry(driver: *mut DRIVER_OBJECT, _: *const UNICODE_STRING) -> i32 {
+unsafe extern "win64" fn entry(driver: *mut DRIVER_OBJECT, _: *mut UNICODE_STRING) -> i32 {
     let mut name: Vec<u16> = "\\Device\\small".encode_utf16().collect();
     let string = UNICODE_STRING {
         Length: (name.len() * 2) as u16,

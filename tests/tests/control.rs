@@ -31,7 +31,11 @@ fn s01_1_2_only_administrators_open_the_devices() {
     let administrator = lab.administrator("operator").unwrap();
     for (path, _) in DEVICES {
         assert_eq!(status(user.open(path).open()), ACCESS_DENIED, "{path}");
-        assert_eq!(status(administrator.open(path).open()), NtStatus(0), "{path}");
+        assert_eq!(
+            status(administrator.open(path).open()),
+            NtStatus(0),
+            "{path}"
+        );
     }
 }
 
@@ -51,7 +55,11 @@ fn s01_2_5_a_handle_without_an_attribute_is_inert() {
     let process = lab.administrator("app").unwrap();
     let handle = process.open(r"\Device\xdp").open().unwrap();
     for code in [0x128000, 0x128004, 0x12800c, 0x128013, 0x128017] {
-        assert_eq!(status(handle.control(code, &[0; 16], 16)), NOT_SUPPORTED, "{code:#x}");
+        assert_eq!(
+            status(handle.control(code, &[0; 16], 16)),
+            NOT_SUPPORTED,
+            "{code:#x}"
+        );
     }
     handle.close().unwrap();
     process.terminate().unwrap();
@@ -64,15 +72,36 @@ fn s01_2_4_malformed_attributes_are_refused() {
     let _driver = load(&lab).unwrap();
     let process = lab.administrator("app").unwrap();
     let value = open_value(ObjectType::XSK, &[]);
-    let open = |name: &str, value: &[u8]| status(process.open(r"\Device\xdp").ea(name, value).open());
-    assert_eq!(open("XdpOpenPacket001", &value), INVALID_PARAMETER, "d: another name");
-    assert_eq!(open("XDPOPENPACKET000", &value), INVALID_PARAMETER, "d: another case");
-    assert_eq!(open("XdpOpenPacket", &value), INVALID_PARAMETER, "d: a shorter name");
+    let open =
+        |name: &str, value: &[u8]| status(process.open(r"\Device\xdp").ea(name, value).open());
+    assert_eq!(
+        open("XdpOpenPacket001", &value),
+        INVALID_PARAMETER,
+        "d: another name"
+    );
+    assert_eq!(
+        open("XDPOPENPACKET000", &value),
+        INVALID_PARAMETER,
+        "d: another case"
+    );
+    assert_eq!(
+        open("XdpOpenPacket", &value),
+        INVALID_PARAMETER,
+        "d: a shorter name"
+    );
     for length in 0..12 {
-        assert_eq!(open(EA, &value[..length]), INVALID_PARAMETER, "e: {length} bytes");
+        assert_eq!(
+            open(EA, &value[..length]),
+            INVALID_PARAMETER,
+            "e: {length} bytes"
+        );
     }
     for kind in [4, 5, u32::MAX] {
-        assert_eq!(open(EA, &open_value(ObjectType(kind), &[])), INVALID_PARAMETER, "f: type {kind}");
+        assert_eq!(
+            open(EA, &open_value(ObjectType(kind), &[])),
+            INVALID_PARAMETER,
+            "f: type {kind}"
+        );
     }
 }
 
@@ -88,7 +117,10 @@ fn s01_2_4_g_a_typed_device_opens_its_type_only() {
             };
             let value = open_value(ObjectType(kind), &[0; 64]);
             let answer = status(process.open(path).ea(EA, &value).open());
-            assert_eq!(answer, INVALID_PARAMETER, "{path} of {own:?} with type {kind}");
+            assert_eq!(
+                answer, INVALID_PARAMETER,
+                "{path} of {own:?} with type {kind}"
+            );
         }
     }
 }

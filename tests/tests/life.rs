@@ -1,6 +1,6 @@
 //! The driver starts, stands in the network stack, and goes without a trace.
 
-use nt_sim::{ClockMode, Lab, LabError};
+use nt_sim::{ClockMode, FaultPlan, Lab, LabError};
 use scenarios::{lab, load};
 
 fn frame(n: u32) -> Vec<u8> {
@@ -15,7 +15,11 @@ fn frame(n: u32) -> Vec<u8> {
 fn it_starts_and_unloads_clean() {
     let lab = lab().boot().unwrap();
     let driver = load(&lab).unwrap();
-    assert!(driver.unimplemented_imports().is_empty(), "{:?}", driver.unimplemented_imports());
+    assert!(
+        driver.unimplemented_imports().is_empty(),
+        "{:?}",
+        driver.unimplemented_imports()
+    );
     let report = driver.unload().unwrap();
     assert!(report.is_clean(), "{report}");
 }
@@ -73,7 +77,11 @@ fn pauses_restarts_and_resets_lose_nothing_that_was_given_back() {
 
 /// One run of pause, restart, detach and unload under traffic, as a seed orders it.
 fn storm(seed: u64) -> Result<(), LabError> {
-    let lab = Lab::builder().cpus(3).clock(ClockMode::Virtual).seed(seed).boot()?;
+    let lab = Lab::builder()
+        .cpus(3)
+        .clock(ClockMode::Virtual)
+        .seed(seed)
+        .boot()?;
     let driver = load(&lab)?;
     let nic = lab.nic("eth0").queues(2).create()?;
     lab.settle()?;
@@ -102,10 +110,47 @@ fn storm(seed: u64) -> Result<(), LabError> {
 
 #[test]
 fn seeded_storms_leave_nothing_behind() {
-    let seeds = std::env::var("XDP_SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(60);
+    let seeds = std::env::var("XDP_SEEDS")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(60);
     for seed in 0..seeds {
         if let Err(error) = storm(seed) {
             panic!("seed {seed}: {error}");
         }
     }
+}
+
+/// A short life of the driver with a failing allocation somewhere in it; whether there was one.
+fn life_with_failure(plan: FaultPlan) -> Result<bool, LabError> {
+    let lab = lab().boot()?;
+    lab.inject_failures(plan);
+    let driver = match load(&lab) {
+        Ok(driver) => driver,
+        // Refusing to start is an answer, as long as nothing is left.
+        Err(LabError::Status { .. }) => return Ok(!lab.injected_failures().is_empty()),
+        Err(error) => return Err(error),
+    };
+    let nic = lab.nic("eth0").create()?;
+    lab.settle()?;
+    nic.wire().send(frame(1))?;
+    nic.stack().send(frame(2))?;
+    nic.pause()?;
+    nic.restart()?;
+    nic.remove()?;
+    assert!(driver.unload()?.is_clean());
+    Ok(!lab.injected_failures().is_empty())
+}
+
+#[test]
+fn every_allocation_may_fail() {
+    let mut failures = 0;
+    for nth in 1.. {
+        match life_with_failure(FaultPlan::Nth(nth)) {
+            Ok(true) => failures += 1,
+            Ok(false) => break,
+            Err(error) => panic!("allocation {nth} failed: {error}"),
+        }
+    }
+    assert!(failures > 10, "only {failures} allocations were seen");
 }

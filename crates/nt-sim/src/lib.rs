@@ -52,5 +52,6 @@ pub use lab::{
     UnloadReport, UserMemory,
     nic::{FilterAttach, FilterModule, Nic, NicBuilder, Stack, Wire},
 };
+pub use mem::faults::{FaultPlan, InjectedFault};
 pub use pe::{Import, Machine, PeError};
 pub use verifier::{BugCheck, Rule};

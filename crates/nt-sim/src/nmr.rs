@@ -305,6 +305,9 @@ exports! { "netio.sys" => pub(crate) EXPORTS;
     /// Registers a client.
     #[irql(PASSIVE)]
     fn NmrRegisterClient(characteristics: *const NPI_CLIENT_CHARACTERISTICS, context: usize, out: *mut usize) -> i32 {
+        if crate::verifier::fault("NmrRegister") {
+            return nt::sys::STATUS_INSUFFICIENT_RESOURCES;
+        }
         // SAFETY: the caller passes its characteristics and keeps them while registered.
         let table = unsafe { &*characteristics };
         let routines = [
@@ -324,6 +327,9 @@ exports! { "netio.sys" => pub(crate) EXPORTS;
     /// Registers a provider.
     #[irql(PASSIVE)]
     fn NmrRegisterProvider(characteristics: *const NPI_PROVIDER_CHARACTERISTICS, context: usize, out: *mut usize) -> i32 {
+        if crate::verifier::fault("NmrRegister") {
+            return nt::sys::STATUS_INSUFFICIENT_RESOURCES;
+        }
         // SAFETY: the caller passes its characteristics and keeps them while registered.
         let table = unsafe { &*characteristics };
         let routines = [

@@ -125,6 +125,9 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     /// Opens a key.
     #[irql(PASSIVE)]
     fn ZwOpenKey(out: *mut usize, access: u32, attributes: *const OBJECT_ATTRIBUTES) -> i32 {
+        if crate::verifier::fault("ZwOpenKey") {
+            return nt::sys::STATUS_INSUFFICIENT_RESOURCES;
+        }
         open(out, access, attributes, None).err().unwrap_or(STATUS_SUCCESS)
     }
 
@@ -132,6 +135,9 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     #[irql(PASSIVE)]
     fn ZwOpenKeyEx(out: *mut usize, access: u32, attributes: *const OBJECT_ATTRIBUTES, options: u32) -> i32 {
         let _ = options;
+        if crate::verifier::fault("ZwOpenKey") {
+            return nt::sys::STATUS_INSUFFICIENT_RESOURCES;
+        }
         open(out, access, attributes, None).err().unwrap_or(STATUS_SUCCESS)
     }
 
@@ -139,6 +145,9 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     #[irql(PASSIVE)]
     fn ZwCreateKey(out: *mut usize, access: u32, attributes: *const OBJECT_ATTRIBUTES, title: u32, class: *const UNICODE_STRING, options: u32, disposition: *mut u32) -> i32 {
         let _ = (title, class, options);
+        if crate::verifier::fault("ZwCreateKey") {
+            return nt::sys::STATUS_INSUFFICIENT_RESOURCES;
+        }
         open(out, access, attributes, Some(disposition)).err().unwrap_or(STATUS_SUCCESS)
     }
 

@@ -79,6 +79,9 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         if out.is_null() {
             return STATUS_INVALID_PARAMETER;
         }
+        if crate::verifier::fault("ExCreateCallback") {
+            return nt::sys::STATUS_INSUFFICIENT_RESOURCES;
+        }
         create(out, attributes, make != 0).err().unwrap_or(STATUS_SUCCESS)
     }
 

@@ -151,6 +151,9 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     fn IoCreateDevice(driver: *mut DRIVER_OBJECT, extension: u32, name: *const UNICODE_STRING, device_type: u32, characteristics: u32, exclusive: u8, out: *mut *mut DEVICE_OBJECT) -> i32 {
         // SAFETY: the caller gives memory for the pointer.
         unsafe { out.write(std::ptr::null_mut()) };
+        if crate::verifier::fault("IoCreateDevice") {
+            return nt::sys::STATUS_INSUFFICIENT_RESOURCES;
+        }
         match create(driver, extension, unicode_string(name), device_type, characteristics, exclusive != 0) {
             Ok(device) => {
                 // SAFETY: as above.

@@ -148,6 +148,8 @@ impl Lab {
         let status = self.enter(|| driver.start(entry as *const ()))?;
         if status < 0 {
             self.enter(|| {
+                // A driver whose start fails is taken away without a word: it undoes what it did.
+                check_clean(&driver, "DriverEntry failed and");
                 driver.remove();
                 if let Some(image) = &image {
                     image.unload();
@@ -210,14 +212,7 @@ impl Driver<'_> {
             )));
         }
         self.lab.enter(|| {
-            let report = UnloadReport {
-                leaks: leaks(&self.driver),
-                deepest_stack: kernel().verifier.deepest_stack_now(),
-            };
-            if strict() && !report.is_clean() {
-                crate::bugcheck!(Rule::LeakAtUnload, report.leaks.len();
-                    "{} left things behind\n{report}", self.driver.name);
-            }
+            let report = check_clean(&self.driver, "it unloaded and");
             self.driver.remove();
             if let Some(image) = &self.image {
                 image.unload();
@@ -225,6 +220,19 @@ impl Driver<'_> {
             report
         })
     }
+}
+
+/// Looks for what a driver left; in strict mode anything stops the kernel.
+fn check_clean(driver: &Arc<io::driver::Driver>, when: &str) -> UnloadReport {
+    let report = UnloadReport {
+        leaks: leaks(driver),
+        deepest_stack: kernel().verifier.deepest_stack_now(),
+    };
+    if strict() && !report.is_clean() {
+        crate::bugcheck!(Rule::LeakAtUnload, report.leaks.len();
+            "{}: {when} left things behind\n{report}", driver.name);
+    }
+    report
 }
 
 /// What is left of a driver.

@@ -3,6 +3,7 @@
 mod builder;
 mod driver;
 pub(crate) mod nic;
+mod faults;
 mod process;
 mod status;
 #[cfg(test)]

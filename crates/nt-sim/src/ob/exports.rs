@@ -134,6 +134,9 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     #[irql(APC)]
     fn ObOpenObjectByPointer(object: usize, attributes: u32, access_state: *mut u8, access: u32, object_type: usize, mode: i8, out: *mut usize) -> i32 {
         let _ = (access_state, mode);
+        if crate::verifier::fault("ObOpenObjectByPointer") {
+            return nt::sys::STATUS_INSUFFICIENT_RESOURCES;
+        }
         let object = kernel().ob.expect(object, "ObOpenObjectByPointer");
         if object_type != 0 && kind_of(object_type) != Some(object.kind) {
             return STATUS_OBJECT_TYPE_MISMATCH;
@@ -165,6 +168,9 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     /// Makes a directory of names.
     #[irql(PASSIVE)]
     fn ZwCreateDirectoryObject(out: *mut usize, access: u32, attributes: *const OBJECT_ATTRIBUTES) -> i32 {
+        if crate::verifier::fault("ZwCreateDirectoryObject") {
+            return nt::sys::STATUS_INSUFFICIENT_RESOURCES;
+        }
         create_directory(out, access, attributes).err().unwrap_or(STATUS_SUCCESS)
     }
 

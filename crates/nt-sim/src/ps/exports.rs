@@ -56,6 +56,9 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     #[irql(PASSIVE)]
     fn PsCreateSystemThread(out: *mut usize, access: u32, attributes: *const OBJECT_ATTRIBUTES, process: usize, client_id: *mut u8, start: usize, context: usize) -> i32 {
         let _ = (process, client_id);
+        if crate::verifier::fault("PsCreateSystemThread") {
+            return nt::sys::STATUS_INSUFFICIENT_RESOURCES;
+        }
         create_thread(out, access, attributes, start, context).err().unwrap_or(STATUS_SUCCESS)
     }
 

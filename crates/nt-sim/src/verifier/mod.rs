@@ -128,5 +128,5 @@ pub(crate) fn thread_died(thread: &Thread, payload: Box<dyn Any + Send>) {
 /// Whether the allocation that `function` is about to make must fail: fault injection.
 pub(crate) fn fault(function: &'static str) -> bool {
     let faults = &kernel().mem.faults;
-    faults.is_armed() && faults.should_fail(function, &crate::mem::caller::Caller::default())
+    faults.is_armed() && faults.should_fail(function, &crate::mem::caller::capture())
 }

@@ -33,9 +33,9 @@ fn s06_2_1_frames_pass_in_both_directions_unchanged_and_in_order() {
     assert_eq!(nic.filters().len(), 1, "the filter is on the adapter");
     for n in 0..200 {
         nic.wire().send(frame(n)).unwrap();
-        assert_eq!(nic.stack().receive().unwrap().bytes(), frame(n), "up {n}");
+        assert_eq!(nic.stack().receive().unwrap().data, frame(n), "up {n}");
         nic.stack().send(frame(n)).unwrap();
-        assert_eq!(nic.wire().receive().unwrap().bytes(), frame(n), "down {n}");
+        assert_eq!(nic.wire().receive().unwrap().data, frame(n), "down {n}");
     }
     nic.remove().unwrap();
     let report = driver.unload().unwrap();
@@ -52,8 +52,8 @@ fn s01_1_6_it_unloads_from_under_a_running_adapter() {
     let report = driver.unload().unwrap();
     assert!(report.is_clean(), "{report}");
     nic.wire().send(frame(2)).unwrap();
-    assert_eq!(nic.stack().receive().unwrap().bytes(), frame(1));
-    assert_eq!(nic.stack().receive().unwrap().bytes(), frame(2));
+    assert_eq!(nic.stack().receive().unwrap().data, frame(1));
+    assert_eq!(nic.stack().receive().unwrap().data, frame(2));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn pauses_restarts_and_resets_lose_nothing_that_was_given_back() {
             nic.reset().unwrap();
         }
         nic.wire().send(frame(n)).unwrap();
-        assert_eq!(nic.stack().receive().unwrap().bytes(), frame(n));
+        assert_eq!(nic.stack().receive().unwrap().data, frame(n));
     }
     nic.remove().unwrap();
     assert!(driver.unload().unwrap().is_clean());

@@ -2,8 +2,8 @@
 
 mod builder;
 mod driver;
-pub(crate) mod nic;
 mod faults;
+pub(crate) mod nic;
 mod process;
 mod status;
 #[cfg(test)]

@@ -14,6 +14,8 @@
 mod callback;
 
 pub mod etw;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod fake;
 pub mod handle;
 pub mod io;
 pub mod irql;

@@ -6,6 +6,8 @@ mod ea;
 mod irp;
 mod request;
 mod slot;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;
 
 pub use self::device::{Device, DeviceConfig};
 pub use self::driver::{Driver, DriverObject, DriverSlot, entry};

@@ -6,6 +6,8 @@ mod filter;
 mod handlers;
 mod oid;
 mod pool;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;
 
 pub use self::buffer::{Nbl, NetBuffer, NetBuffers, Segments};
 pub use self::chain::{NblChain, NblIter, NblQueue, NblRef};

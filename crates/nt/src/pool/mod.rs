@@ -5,6 +5,8 @@
 
 mod arc;
 mod boxed;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;
 mod vec;
 
 use core::alloc::Layout;

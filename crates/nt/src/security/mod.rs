@@ -244,3 +244,6 @@ impl Sid {
         })
     }
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;

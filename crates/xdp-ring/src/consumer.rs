@@ -122,7 +122,7 @@ impl<M: RingMemory, E: Element> Consumer<M, E> {
         if self.available(1) == 0 {
             return None;
         }
-        let element = E::load(self.ring.words(self.next)?)?;
+        let element = self.ring.load_one(self.next)?;
         self.release(1);
         Some(element)
     }
@@ -168,7 +168,7 @@ impl<M: RingMemory, E: Element> Batch<'_, M, E> {
     #[inline]
     #[must_use]
     pub fn get(&self, at: u32) -> Option<E> {
-        E::load(self.consumer.ring.words(self.index(at)?)?)
+        self.consumer.ring.load_one(self.index(at)?)
     }
 
     /// Reads bytes of one of them, for an extension; `None` if they are not inside it.

@@ -117,11 +117,7 @@ impl<M: RingMemory, E: Element> Producer<M, E> {
         if self.free(1) == 0 {
             return false;
         }
-        let stored = self
-            .ring
-            .words(self.next)
-            .and_then(|words| element.store(words))
-            .is_some();
+        let stored = self.ring.store_one(self.next, element).is_some();
         if stored {
             self.publish(1);
         }
@@ -169,8 +165,7 @@ impl<M: RingMemory, E: Element> Slots<'_, M, E> {
     #[inline]
     pub fn write(&mut self, at: u32, element: E) -> bool {
         self.index(at)
-            .and_then(|index| self.producer.ring.words(index))
-            .and_then(|words| element.store(words))
+            .and_then(|index| self.producer.ring.store_one(index, element))
             .is_some()
     }
 

@@ -134,75 +134,95 @@ impl<M: RingMemory> Ring<M> {
 
     /// Words of the element at an index.
     #[inline]
-    pub(crate) fn words(&self, index: Index) -> Option<&[M::Word]> {
+    fn words(&self, index: Index) -> Option<&[M::Word]> {
         let stride = self.stride.get() as usize;
         let start = self.size.slot(index) as usize * stride;
-        self.memory.elements().get(start..start + stride)
+        self.memory.elements().get(start..)?.get(..stride)
     }
 
-    /// Words of `count` elements from an index on, in two runs: up to the ring's end, and from its start.
+    /// Elements from an index on that lie before the ring's end.
     #[inline]
-    fn runs(&self, first: Index, count: u32) -> [&[M::Word]; 2] {
-        let stride = self.stride.get() as usize;
-        let slot = self.size.slot(first) as usize;
-        let until_end = (count as usize).min(self.size.get() as usize - slot);
-        let wrapped = count as usize - until_end;
-        let words = self.memory.elements();
-        let start = slot * stride;
-        let run = |start: usize, count: usize| {
-            words.get(start..start + count * stride).unwrap_or_default()
-        };
-        [run(start, until_end), run(0, wrapped)]
+    fn until_end(&self, first: Index) -> usize {
+        (self.size.get() - self.size.slot(first)) as usize
     }
 
-    /// Writes elements from an index on, as many as fit.
+    /// Writes elements from an index on: at most as many as the ring has.
     #[inline]
     pub(crate) fn store<E: Element>(&self, first: Index, elements: &[E]) {
-        let count = elements.len().min(self.size.get() as usize);
-        let [run, wrapped] = self.runs(first, count as u32);
+        let slot = self.size.slot(first) as usize;
+        match elements.split_at_checked(self.until_end(first)) {
+            None => self.store_run(slot, elements),
+            Some((before, wrapped)) => {
+                self.store_run(slot, before);
+                self.store_run(0, wrapped);
+            }
+        }
+    }
+
+    #[inline]
+    fn store_run<E: Element>(&self, slot: usize, elements: &[E]) {
         let stride = self.stride.get() as usize;
-        let (before, after) = elements
-            .split_at_checked(run.len() / stride)
-            .unwrap_or((elements, &[]));
-        for (words, elements) in [(run, before), (wrapped, after)] {
-            // A constant distance lets the compiler unroll the usual case.
-            if stride == E::WORDS {
-                for (words, element) in words.chunks_exact(E::WORDS).zip(elements) {
-                    element.store(words);
+        let words = self.memory.elements();
+        if stride == E::WORDS {
+            // A constant distance is what the compiler can unroll.
+            let run = words.get(slot * E::WORDS..).unwrap_or_default();
+            for (words, element) in run.chunks_exact(E::WORDS).zip(elements) {
+                element.store(words);
+            }
+        } else {
+            let run = words.get(slot * stride..).unwrap_or_default();
+            for (words, element) in run.chunks_exact(stride).zip(elements) {
+                element.store(words);
+            }
+        }
+    }
+
+    /// Reads elements from an index on: at most as many as the ring has.
+    #[inline]
+    pub(crate) fn load<E: Element>(&self, first: Index, elements: &mut [E]) {
+        let slot = self.size.slot(first) as usize;
+        let until_end = self.until_end(first);
+        if elements.len() <= until_end {
+            self.load_run(slot, elements);
+        } else if let Some((before, wrapped)) = elements.split_at_mut_checked(until_end) {
+            self.load_run(slot, before);
+            self.load_run(0, wrapped);
+        }
+    }
+
+    #[inline]
+    fn load_run<E: Element>(&self, slot: usize, elements: &mut [E]) {
+        let stride = self.stride.get() as usize;
+        let words = self.memory.elements();
+        if stride == E::WORDS {
+            let run = words.get(slot * E::WORDS..).unwrap_or_default();
+            for (words, element) in run.chunks_exact(E::WORDS).zip(elements) {
+                if let Some(value) = E::load(words) {
+                    *element = value;
                 }
-            } else {
-                for (words, element) in words.chunks_exact(stride).zip(elements) {
-                    element.store(words);
+            }
+        } else {
+            let run = words.get(slot * stride..).unwrap_or_default();
+            for (words, element) in run.chunks_exact(stride).zip(elements) {
+                if let Some(value) = E::load(words) {
+                    *element = value;
                 }
             }
         }
     }
 
-    /// Reads elements from an index on, as many as fit.
+    /// Writes one element.
     #[inline]
-    pub(crate) fn load<E: Element>(&self, first: Index, elements: &mut [E]) {
-        let count = elements.len().min(self.size.get() as usize);
-        let [run, wrapped] = self.runs(first, count as u32);
-        let stride = self.stride.get() as usize;
-        let at = (run.len() / stride).min(elements.len());
-        let Some((before, after)) = elements.split_at_mut_checked(at) else {
-            return;
-        };
-        for (words, elements) in [(run, before), (wrapped, after)] {
-            if stride == E::WORDS {
-                for (words, element) in words.chunks_exact(E::WORDS).zip(elements) {
-                    if let Some(value) = E::load(words) {
-                        *element = value;
-                    }
-                }
-            } else {
-                for (words, element) in words.chunks_exact(stride).zip(elements) {
-                    if let Some(value) = E::load(words) {
-                        *element = value;
-                    }
-                }
-            }
-        }
+    pub(crate) fn store_one<E: Element>(&self, index: Index, element: E) -> Option<()> {
+        let start = self.size.slot(index) as usize * self.stride.get() as usize;
+        element.store(self.memory.elements().get(start..)?)
+    }
+
+    /// Reads one element.
+    #[inline]
+    pub(crate) fn load_one<E: Element>(&self, index: Index) -> Option<E> {
+        let start = self.size.slot(index) as usize * self.stride.get() as usize;
+        E::load(self.memory.elements().get(start..)?)
     }
 
     /// Reads bytes of an element, its extensions included; `None` if they are not inside the element.

@@ -1,10 +1,10 @@
 //! `cargo xtask bench ring`: our rings beside `rtrb` and `ringbuf`, in one thread and between two processors.
 
 use std::hint::{black_box, spin_loop};
-use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Instant;
 
@@ -281,9 +281,13 @@ fn two_processors<const BATCH: usize>(bench: &Bench) -> anyhow::Result<Option<Ca
     let (mut our_sender, mut our_receiver) = ours()?;
     let (mut rtrb_sender, mut rtrb_receiver) = rtrb();
     let (mut ringbuf_sender, mut ringbuf_receiver) = ringbuf();
+    let ready = Barrier::new(2);
     thread::scope(|scope| {
-        let receiver = scope.spawn(|| {
+        let (mailbox, ready, ping, pong) = (&mailbox, &ready, &ping, &pong);
+        // The receiving halves move to their thread, so that no two threads write to one cache line of this stack.
+        let receiver = scope.spawn(move || {
             let pinned = pin(bench.peer_cpu);
+            ready.wait();
             mailbox.serve(|contender, count| match contender {
                 0 => consume::<BATCH>(&mut our_receiver, count),
                 1 => consume::<BATCH>(&mut rtrb_receiver, count),
@@ -299,12 +303,14 @@ fn two_processors<const BATCH: usize>(bench: &Bench) -> anyhow::Result<Option<Ca
             });
             pinned
         });
+        // Asleep until the other thread is where it belongs: it starts on this processor.
+        ready.wait();
         let case = bench.case(
             name,
             vec![
-                transfer::<BATCH, _>("xdp-ring", &mailbox, 0, &mut our_sender),
-                transfer::<BATCH, _>("rtrb", &mailbox, 1, &mut rtrb_sender),
-                transfer::<BATCH, _>("ringbuf", &mailbox, 2, &mut ringbuf_sender),
+                transfer::<BATCH, _>("xdp-ring", mailbox, 0, &mut our_sender),
+                transfer::<BATCH, _>("rtrb", mailbox, 1, &mut rtrb_sender),
+                transfer::<BATCH, _>("ringbuf", mailbox, 2, &mut ringbuf_sender),
                 Contender::timed("cache line, there and back", 1, |iterations| {
                     ping.0.store(0, Relaxed);
                     pong.0.store(0, Relaxed);

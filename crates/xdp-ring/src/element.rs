@@ -1,55 +1,35 @@
 //! What rings carry.
 
-use crate::memory::ElementWord;
 use xdp_abi::frame::FrameDescriptor;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// A value that fits the words of an element.
-pub trait Element: Copy {
-    /// Words the value takes; extensions may follow it.
-    const WORDS: usize;
-
-    /// Reads the value, each word once; `None` if there are too few words.
-    fn load<W: ElementWord>(words: &[W]) -> Option<Self>;
-
-    /// Writes the value; `None`, and nothing is written, if there are too few words.
-    fn store<W: ElementWord>(self, words: &[W]) -> Option<()>;
+/// A value made of whole words, any bits of which are a value: what an element of a ring starts with.
+///
+/// Extensions may follow it in the ring.
+pub trait Element: Copy + FromBytes + IntoBytes + Immutable {
+    /// Words the value takes.
+    const WORDS: usize = {
+        assert!(size_of::<Self>() > 0 && size_of::<Self>().is_multiple_of(size_of::<u64>()));
+        assert!(align_of::<Self>() == align_of::<u64>());
+        size_of::<Self>() / size_of::<u64>()
+    };
 }
 
 /// The address of a chunk: an element of a fill or completion ring.
-impl Element for u64 {
-    const WORDS: usize = 1;
+impl Element for u64 {}
 
-    #[inline]
-    fn load<W: ElementWord>(words: &[W]) -> Option<Self> {
-        words.first().map(ElementWord::load)
-    }
+impl Element for FrameDescriptor {}
 
-    #[inline]
-    fn store<W: ElementWord>(self, words: &[W]) -> Option<()> {
-        words.first().map(|word| word.store(self))
-    }
+/// Elements as words. None are lost: [`Element::WORDS`] exists only for types that are whole words.
+#[inline]
+pub(crate) fn words<E: Element>(elements: &[E]) -> &[u64] {
+    const { assert!(E::WORDS > 0) };
+    <[u64]>::ref_from_bytes(elements.as_bytes()).unwrap_or_default()
 }
 
-impl Element for FrameDescriptor {
-    const WORDS: usize = 2;
-
-    #[inline]
-    fn load<W: ElementWord>(words: &[W]) -> Option<Self> {
-        let [address, length, ..] = words else {
-            return None;
-        };
-        let words = [address.load(), length.load()];
-        Some(zerocopy::transmute!(words))
-    }
-
-    #[inline]
-    fn store<W: ElementWord>(self, words: &[W]) -> Option<()> {
-        let [address, length, ..] = words else {
-            return None;
-        };
-        let values: [u64; 2] = zerocopy::transmute!(self);
-        address.store(values[0]);
-        length.store(values[1]);
-        Some(())
-    }
+/// Elements as words to be overwritten.
+#[inline]
+pub(crate) fn words_mut<E: Element>(elements: &mut [E]) -> &mut [u64] {
+    const { assert!(E::WORDS > 0) };
+    <[u64]>::mut_from_bytes(elements.as_mut_bytes()).unwrap_or_default()
 }

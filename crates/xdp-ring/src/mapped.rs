@@ -7,9 +7,91 @@
 //! Rings and frame memory at an address.
 
 use crate::layout::{RingLayout, RingLayoutError};
-use crate::memory::{FrameMemory, RingMemory, full_barrier};
+use crate::memory::{ElementWord, FrameMemory, RingMemory, full_barrier};
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+impl ElementWord for AtomicU64 {
+    #[inline]
+    fn load(&self) -> u64 {
+        AtomicU64::load(self, Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn store(&self, value: u64) {
+        AtomicU64::store(self, value, Ordering::Relaxed);
+    }
+
+    /// On x86-64 eight words at a time, which the compiler does not do with atomics by itself.
+    #[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
+    #[inline]
+    fn load_all(words: &[Self], values: &mut [u64]) {
+        let count = words.len().min(values.len());
+        let (word_lines, words) = words.get(..count).unwrap_or_default().as_chunks::<8>();
+        let (value_lines, values) = values
+            .get_mut(..count)
+            .unwrap_or_default()
+            .as_chunks_mut::<8>();
+        for (words, values) in word_lines.iter().zip(value_lines) {
+            // SAFETY: both are eight readable words, the second writable and ours.
+            unsafe { copy_line(words.as_ptr().cast(), values.as_mut_ptr()) };
+        }
+        for (word, value) in words.iter().zip(values) {
+            *value = ElementWord::load(word);
+        }
+    }
+
+    /// As [`Self::load_all`].
+    #[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
+    #[inline]
+    fn store_all(words: &[Self], values: &[u64]) {
+        let count = words.len().min(values.len());
+        let (word_lines, words) = words.get(..count).unwrap_or_default().as_chunks::<8>();
+        let (value_lines, values) = values.get(..count).unwrap_or_default().as_chunks::<8>();
+        for (words, values) in word_lines.iter().zip(value_lines) {
+            let target = ptr::from_ref(words).cast_mut().cast();
+            // SAFETY: the first is eight readable words, the second eight atomics, which may be written.
+            unsafe { copy_line(values.as_ptr(), target) };
+        }
+        for (word, &value) in words.iter().zip(values) {
+            ElementWord::store(word, value);
+        }
+    }
+}
+
+/// Copies eight words.
+///
+/// Assembly, so that to the compiler it means relaxed atomic accesses, whichever side is shared, and cannot be
+/// merged, split or repeated: the processor accesses each aligned word whole. Needs SSE2 only, which kernel code may
+/// use too.
+///
+/// # Safety
+///
+/// Eight words must be readable at `from` and writable at `to`.
+#[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
+#[inline(always)]
+unsafe fn copy_line(from: *const u64, to: *mut u64) {
+    // SAFETY: reads and writes what the caller vouches for, and registers the compiler hands out.
+    unsafe {
+        core::arch::asm!(
+            "movups {a}, [{from}]",
+            "movups {b}, [{from} + 16]",
+            "movups {c}, [{from} + 32]",
+            "movups {d}, [{from} + 48]",
+            "movups [{to}], {a}",
+            "movups [{to} + 16], {b}",
+            "movups [{to} + 32], {c}",
+            "movups [{to} + 48], {d}",
+            from = in(reg) from,
+            to = in(reg) to,
+            a = out(xmm_reg) _,
+            b = out(xmm_reg) _,
+            c = out(xmm_reg) _,
+            d = out(xmm_reg) _,
+            options(nostack, preserves_flags),
+        );
+    }
+}
 
 /// A ring in memory shared with another party.
 ///

@@ -3,7 +3,7 @@
 //! The memory is shared with a party that may write any of it at any time. Nobody ever holds a plain reference to it:
 //! words are atomic, frames are copied.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// A shared word that holds an index or flags.
 pub trait IndexWord {
@@ -18,11 +18,28 @@ pub trait IndexWord {
 }
 
 /// A shared word that is part of an element.
-pub trait ElementWord {
+pub trait ElementWord: Sized {
     /// Reads the word whole.
     fn load(&self) -> u64;
+
     /// Writes the word whole.
     fn store(&self, value: u64);
+
+    /// Reads words one by one, each whole, as many as both sides have.
+    #[inline]
+    fn load_all(words: &[Self], values: &mut [u64]) {
+        for (word, value) in words.iter().zip(values) {
+            *value = word.load();
+        }
+    }
+
+    /// Writes words one by one, each whole, as many as both sides have.
+    #[inline]
+    fn store_all(words: &[Self], values: &[u64]) {
+        for (word, &value) in words.iter().zip(values) {
+            word.store(value);
+        }
+    }
 }
 
 /// The memory of one ring.
@@ -80,18 +97,6 @@ impl IndexWord for AtomicU32 {
     #[inline]
     fn clear_bits(&self, bits: u32) {
         self.fetch_and(!bits, Ordering::AcqRel);
-    }
-}
-
-impl ElementWord for AtomicU64 {
-    #[inline]
-    fn load(&self) -> u64 {
-        AtomicU64::load(self, Ordering::Relaxed)
-    }
-
-    #[inline]
-    fn store(&self, value: u64) {
-        AtomicU64::store(self, value, Ordering::Relaxed);
     }
 }
 

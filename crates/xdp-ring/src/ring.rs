@@ -1,10 +1,11 @@
 //! What both halves of a ring share: size, stride and where elements are.
 
-use crate::element::Element;
+use crate::element::{self, Element};
 use crate::index::{Index, RingSize};
 use crate::memory::{ElementWord, IndexWord, RingMemory};
 use core::fmt;
 use core::num::NonZeroU32;
+use core::slice;
 use xdp_abi::ring::RingFlags;
 
 const WORD: usize = size_of::<u64>();
@@ -162,17 +163,16 @@ impl<M: RingMemory> Ring<M> {
     #[inline]
     fn store_run<E: Element>(&self, slot: usize, elements: &[E]) {
         let stride = self.stride.get() as usize;
-        let words = self.memory.elements();
+        let memory = self.memory.elements();
         if stride == E::WORDS {
-            // A constant distance is what the compiler can unroll.
-            let run = words.get(slot * E::WORDS..).unwrap_or_default();
-            for (words, element) in run.chunks_exact(E::WORDS).zip(elements) {
-                element.store(words);
-            }
+            M::Word::store_all(
+                memory.get(slot * E::WORDS..).unwrap_or_default(),
+                element::words(elements),
+            );
         } else {
-            let run = words.get(slot * stride..).unwrap_or_default();
+            let run = memory.get(slot * stride..).unwrap_or_default();
             for (words, element) in run.chunks_exact(stride).zip(elements) {
-                element.store(words);
+                M::Word::store_all(words, element::words(slice::from_ref(element)));
             }
         }
     }
@@ -193,36 +193,49 @@ impl<M: RingMemory> Ring<M> {
     #[inline]
     fn load_run<E: Element>(&self, slot: usize, elements: &mut [E]) {
         let stride = self.stride.get() as usize;
-        let words = self.memory.elements();
+        let memory = self.memory.elements();
         if stride == E::WORDS {
-            let run = words.get(slot * E::WORDS..).unwrap_or_default();
-            for (words, element) in run.chunks_exact(E::WORDS).zip(elements) {
-                if let Some(value) = E::load(words) {
-                    *element = value;
-                }
-            }
+            M::Word::load_all(
+                memory.get(slot * E::WORDS..).unwrap_or_default(),
+                element::words_mut(elements),
+            );
         } else {
-            let run = words.get(slot * stride..).unwrap_or_default();
+            let run = memory.get(slot * stride..).unwrap_or_default();
             for (words, element) in run.chunks_exact(stride).zip(elements) {
-                if let Some(value) = E::load(words) {
-                    *element = value;
-                }
+                M::Word::load_all(words, element::words_mut(slice::from_mut(element)));
             }
         }
     }
 
-    /// Writes one element.
+    /// Words of the value of the element at an index, without its extensions.
     #[inline]
-    pub(crate) fn store_one<E: Element>(&self, index: Index, element: E) -> Option<()> {
+    fn value_words<E: Element>(&self, index: Index) -> Option<&[M::Word]> {
         let start = self.size.slot(index) as usize * self.stride.get() as usize;
-        element.store(self.memory.elements().get(start..)?)
+        self.memory.elements().get(start..)?.get(..E::WORDS)
     }
 
-    /// Reads one element.
+    /// Writes one element, from registers.
+    #[inline]
+    pub(crate) fn store_one<E: Element>(&self, index: Index, element: E) -> Option<()> {
+        let words = self.value_words::<E>(index)?;
+        for (word, &value) in words.iter().zip(element::words(slice::from_ref(&element))) {
+            word.store(value);
+        }
+        Some(())
+    }
+
+    /// Reads one element, into registers.
     #[inline]
     pub(crate) fn load_one<E: Element>(&self, index: Index) -> Option<E> {
-        let start = self.size.slot(index) as usize * self.stride.get() as usize;
-        E::load(self.memory.elements().get(start..)?)
+        let words = self.value_words::<E>(index)?;
+        let mut element = E::new_zeroed();
+        for (word, value) in words
+            .iter()
+            .zip(element::words_mut(slice::from_mut(&mut element)))
+        {
+            *value = word.load();
+        }
+        Some(element)
     }
 
     /// Reads bytes of an element, its extensions included; `None` if they are not inside the element.

@@ -6,9 +6,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-/// A word alone on its cache line.
-#[cfg_attr(target_arch = "aarch64", repr(align(128)))]
-#[cfg_attr(not(target_arch = "aarch64"), repr(align(64)))]
+/// A word alone on its cache line, and on the one that processors fetch with it.
+#[repr(align(128))]
 #[derive(Debug, Default)]
 struct Line(AtomicU32);
 

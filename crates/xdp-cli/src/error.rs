@@ -14,16 +14,28 @@ pub enum Exit {
     Failed,
     /// It was asked for something that makes no sense.
     Usage,
+    /// There is no driver, or not one that can be used.
+    DriverAbsent,
+    /// The user may not do this.
+    NotPermitted,
+    /// The interface cannot do this.
+    NotSupported,
+    /// Ctrl-C ended it.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        match exit {
-            Exit::Done => Self::SUCCESS,
-            Exit::Failed => Self::FAILURE,
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
             // What clap ends with, too.
-            Exit::Usage => Self::from(2),
-        }
+            Exit::Usage => 2,
+            Exit::DriverAbsent => 3,
+            Exit::NotPermitted => 4,
+            Exit::NotSupported => 5,
+            Exit::Interrupted => 130,
+        })
     }
 }
 
@@ -71,6 +83,13 @@ impl Failure {
             exit: Exit::Usage,
             ..Self::new(what)
         }
+    }
+
+    /// Sets how the command ends.
+    #[must_use]
+    pub const fn ending(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
     }
 
     /// A file could not be read.

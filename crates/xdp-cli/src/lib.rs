@@ -8,6 +8,8 @@
 pub mod capture;
 pub mod error;
 pub mod filter;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod lab;
 mod output;
 
 use clap::{Parser, Subcommand};
@@ -36,6 +38,9 @@ struct Cli {
 enum Command {
     /// Check rule files and see what they do to captured packets; nothing is installed or changed.
     Filter(filter::Args),
+    /// Boots a driver in a simulated NT kernel.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    Lab(lab::Args),
 }
 
 /// Runs the command with the arguments of the process.
@@ -45,6 +50,8 @@ pub fn main() -> ExitCode {
     cli.color.apply();
     let result = match cli.command {
         Command::Filter(args) => filter::run(args),
+        #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+        Command::Lab(args) => lab::run(args),
     };
     match result {
         Ok(exit) => exit.into(),

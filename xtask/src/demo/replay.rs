@@ -24,9 +24,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
     lab::add_arguments(&mut command, args);
     command
         .arg("--wire")
-        .arg(prefixed("pcap:", &input))
+        .arg(prefixed("read:", &input))
         .arg("--stack")
-        .arg(prefixed("pcap:", &output));
+        .arg(prefixed("write:", &output));
     let status = command
         .status()
         .with_context(|| format!("cannot run {command:?}"))?;

@@ -1,0 +1,127 @@
+//! `xdp lab`: boots a driver in a simulated NT kernel and plugs its network cards into captures and Linux interfaces.
+
+mod end;
+mod report;
+mod session;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Subcommand, ValueEnum};
+
+use crate::error::{Exit, Failure};
+use end::EndSpec;
+
+/// Arguments of `xdp lab`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Boots the lab and runs it until Ctrl-C, or until the captures are exhausted.
+    #[command(after_long_help = EXAMPLES)]
+    Run(RunArgs),
+}
+
+const EXAMPLES: &str = "\
+What an end can be:
+  none             nothing; frames that reach it are counted
+  if:NAME          an existing Linux Ethernet interface (needs root)
+  tap:NAME         a new TAP device, which goes away with the lab (needs root)
+  read:FILE        the frames of a pcap or pcapng capture
+  write:FILE       frames that reach it go to a capture; pcapng if the name ends so
+  read:A,write:B   both
+
+Examples:
+  Put the driver between two interfaces:
+    xdp lab run --wire if:veth1 --stack if:veth2
+  Replay a capture through the driver and keep what comes out:
+    xdp lab run --wire read:in.pcap --stack write:out.pcap";
+
+/// Arguments of `xdp lab run`.
+#[derive(clap::Args)]
+pub(crate) struct RunArgs {
+    /// Driver file [default: the built xdp.sys]
+    #[arg(long, env = "XDP_DRIVER", value_name = "FILE")]
+    driver: Option<PathBuf>,
+    /// Runs the driver that is linked into this program instead of a file.
+    #[arg(long, conflicts_with = "driver")]
+    linked: bool,
+    /// What the wire end of a network card is plugged into; once per card.
+    #[arg(long = "wire", value_name = "END")]
+    wires: Vec<EndSpec>,
+    /// What the stack end of a network card is plugged into; once per card.
+    #[arg(long = "stack", value_name = "END")]
+    stacks: Vec<EndSpec>,
+    /// Queues of each network card.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    queues: u32,
+    /// Virtual processors.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    cpus: u32,
+    /// Runs one thread at a time, chosen by this number, so that a run can be repeated exactly.
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// How much is checked.
+    #[arg(long, value_enum, default_value_t = Verifier::Strict)]
+    verifier: Verifier,
+    /// Time between two lines of counters.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    interval: Duration,
+    /// Ends after this time.
+    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
+    duration: Option<Duration>,
+}
+
+/// How much the simulated kernel checks.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Verifier {
+    /// Every rule; a broken one is a bugcheck.
+    Strict,
+    /// What costs little, for benchmarks.
+    Fast,
+}
+
+/// Runs `xdp lab`.
+pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
+    match args.command {
+        Command::Run(args) => session::run(args),
+    }
+}
+
+/// Reads `10s`, `250ms`, `2m`; a plain number is seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let seconds_per_unit = match unit {
+        "" | "s" => 1.0,
+        "ms" => 1e-3,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("`{unit}` is not a unit of time; use ms, s, m or h, as in 250ms")),
+    };
+    let number: f64 = number.parse().map_err(|_| "it needs a number, as in 10s".to_owned())?;
+    match Duration::try_from_secs_f64(number * seconds_per_unit) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("it must be more than zero and less than the age of the universe".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(parse_duration("10"), Ok(Duration::from_secs(10)));
+        assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "s", "0", "-1s", "3 parsecs", "1e9", "999999999999999999999h"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

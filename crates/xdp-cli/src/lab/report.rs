@@ -1,0 +1,112 @@
+//! What the lab prints.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use nt_sim::{Counters, Driver};
+
+use crate::output::{FAINT, GOOD, count};
+
+/// Prints what was loaded.
+pub(super) fn loaded(driver: &Driver<'_>) {
+    match (driver.file_size(), driver.sha256()) {
+        (Some(size), Some(hash)) => {
+            anstream::println!("driver {}: {size} bytes, SHA-256 {}", driver.name(), hex(&hash));
+        }
+        _ => anstream::println!("driver {}: linked into this program", driver.name()),
+    }
+    let mut modules: BTreeMap<&str, usize> = BTreeMap::new();
+    for import in driver.imports() {
+        *modules.entry(&import.module).or_default() += 1;
+    }
+    for (module, number) in modules {
+        anstream::println!("  imports {number} from {module}");
+    }
+    for import in driver.unimplemented_imports() {
+        anstream::println!("  {}!{} is not simulated: calling it stops the lab", import.module, import.name);
+    }
+}
+
+/// Counters of one end at one time.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Sample {
+    counters: Counters,
+}
+
+impl Sample {
+    /// A sample of these counters.
+    pub(super) const fn new(counters: Counters) -> Self {
+        Self { counters }
+    }
+
+    /// The line of one end: rates since the last sample, then totals.
+    pub(super) fn line(&self, last: Self, elapsed: Duration) -> String {
+        let (now, before) = (&self.counters, &last.counters);
+        let seconds = elapsed.as_secs_f64().max(1e-9);
+        let frames = |now: u64, before: u64| (now - before) as f64 / seconds;
+        let bits = |now: u64, before: u64| (now - before) as f64 * 8.0 / seconds;
+        format!(
+            "in {:>9} {:>11}  out {:>9} {:>11}  dropped {}",
+            rate(frames(now.sent, before.sent), "f/s"),
+            rate(bits(now.sent_bytes, before.sent_bytes), "bit/s"),
+            rate(frames(now.received, before.received), "f/s"),
+            rate(bits(now.received_bytes, before.received_bytes), "bit/s"),
+            now.dropped,
+        )
+    }
+
+    /// The line of one end with totals only.
+    pub(super) fn totals(&self) -> String {
+        let counters = &self.counters;
+        format!("in {} frames, out {} frames, dropped {}", counters.sent, counters.received, counters.dropped)
+    }
+}
+
+/// Prints the end of the run.
+pub(super) fn unloaded(deepest_stack: usize) {
+    anstream::println!("{GOOD}clean unload{GOOD:#}: nothing was left behind");
+    anstream::println!("{FAINT}deepest kernel stack: {deepest_stack} bytes{FAINT:#}");
+}
+
+/// The line that tells that frames pass.
+pub(super) fn running(nics: usize, live: bool) {
+    let hint = if live { "; Ctrl-C ends" } else { "" };
+    anstream::println!("running: {}{hint}", count(nics, "network card"));
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A rate with an SI prefix: `1.25 Mbit/s`.
+fn rate(value: f64, unit: &str) -> String {
+    let (scaled, prefix) = match value {
+        v if v >= 1e9 => (v / 1e9, "G"),
+        v if v >= 1e6 => (v / 1e6, "M"),
+        v if v >= 1e3 => (v / 1e3, "k"),
+        v => return format!("{v:.0} {unit}"),
+    };
+    format!("{scaled:.2} {prefix}{unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_prefixes() {
+        assert_eq!(rate(0.0, "f/s"), "0 f/s");
+        assert_eq!(rate(999.0, "f/s"), "999 f/s");
+        assert_eq!(rate(14_880_952.0, "f/s"), "14.88 Mf/s");
+        assert_eq!(rate(10e9, "bit/s"), "10.00 Gbit/s");
+    }
+
+    #[test]
+    fn a_line_shows_the_rates_since_the_last() {
+        let first = Sample::new(Counters { sent: 100, sent_bytes: 6_400, ..Counters::default() });
+        let second = Sample::new(Counters { sent: 2_100, sent_bytes: 134_400, dropped: 3, ..Counters::default() });
+        let line = second.line(first, Duration::from_secs(2));
+        assert!(line.starts_with("in   1.00 kf/s 512.00 kbit/s"), "{line}");
+        assert!(line.ends_with("dropped 3"), "{line}");
+    }
+}

@@ -9,7 +9,10 @@ use std::process::{Command, Output};
 use pcap_file::pcap::PcapReader;
 use pcap_file::pcapng::{Block, PcapNgReader};
 
-const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/captures/two-hosts.pcap");
+const CAPTURE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../samples/captures/two-hosts.pcap"
+);
 
 fn lab(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_xdp"))
@@ -41,7 +44,10 @@ fn assert_refused(arguments: &[&str], code: i32, sentence: &str) {
 fn frames(file: &Path) -> Vec<Vec<u8>> {
     let open = || File::open(file).expect("the capture is there");
     let mut frames = Vec::new();
-    if file.extension().is_some_and(|extension| extension == "pcapng") {
+    if file
+        .extension()
+        .is_some_and(|extension| extension == "pcapng")
+    {
         let mut reader = PcapNgReader::new(open()).expect("it is pcapng");
         while let Some(block) = reader.next_block() {
             if let Block::EnhancedPacket(packet) = block.expect("the block is whole") {
@@ -61,11 +67,17 @@ fn frames(file: &Path) -> Vec<Vec<u8>> {
 fn replay(driver: &[&str], from: &str, to: &str, more: &[&str], name: &str) {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let out: PathBuf = folder.path().join(name);
-    let (read, write) = (format!("read:{CAPTURE}"), format!("write:{}", out.display()));
+    let (read, write) = (
+        format!("read:{CAPTURE}"),
+        format!("write:{}", out.display()),
+    );
     let output = lab(&[driver, &[from, &read, to, &write], more].concat());
     assert_succeeds(&output);
     assert!(String::from_utf8_lossy(&output.stdout).contains("clean unload"));
-    assert!(frames(&out) == frames(Path::new(CAPTURE)), "what came out differs");
+    assert!(
+        frames(&out) == frames(Path::new(CAPTURE)),
+        "what came out differs"
+    );
 }
 
 #[test]
@@ -80,12 +92,24 @@ fn a_capture_goes_down_unchanged() {
 
 #[test]
 fn a_capture_goes_up_with_more_processors_and_few_checks() {
-    replay(&["--linked"], "--wire", "--stack", &["--cpus", "4", "--verifier", "fast"], "out.pcap");
+    replay(
+        &["--linked"],
+        "--wire",
+        "--stack",
+        &["--cpus", "4", "--verifier", "fast"],
+        "out.pcap",
+    );
 }
 
 #[test]
 fn a_capture_goes_up_under_a_seed() {
-    replay(&["--linked"], "--wire", "--stack", &["--seed", "7"], "out.pcap");
+    replay(
+        &["--linked"],
+        "--wire",
+        "--stack",
+        &["--seed", "7"],
+        "out.pcap",
+    );
 }
 
 /// The same with the file that ships: `./x test` sets `XDP_DRIVER` to the driver that it built.
@@ -111,10 +135,22 @@ fn a_file_that_is_no_driver_is_refused() {
 
 #[test]
 fn an_end_that_is_not_there_is_refused() {
-    assert_refused(&["--linked", "--wire", "read:/no/such/file.pcap"], 1, "cannot read /no/such/file.pcap");
-    assert_refused(&["--linked", "--wire", "if:no-such-0"], 1, "there is no interface `no-such-0`");
+    assert_refused(
+        &["--linked", "--wire", "read:/no/such/file.pcap"],
+        1,
+        "cannot read /no/such/file.pcap",
+    );
+    assert_refused(
+        &["--linked", "--wire", "if:no-such-0"],
+        1,
+        "there is no interface `no-such-0`",
+    );
     let driver = env!("CARGO_MANIFEST_DIR").to_owned() + "/Cargo.toml";
-    assert_refused(&["--linked", "--stack", &format!("read:{driver}")], 1, "not a usable capture");
+    assert_refused(
+        &["--linked", "--stack", &format!("read:{driver}")],
+        1,
+        "not a usable capture",
+    );
 }
 
 #[test]
@@ -122,5 +158,9 @@ fn arguments_that_make_no_sense_are_refused() {
     assert_refused(&["--linked", "--cpus", "0"], 2, "1..=64");
     assert_refused(&["--linked", "--wire", "eth0"], 2, "an end is none");
     assert_refused(&["--linked", "--driver", "x.sys"], 2, "cannot be used with");
-    assert_refused(&["--linked", "--seed", "1", "--wire", "if:eth0"], 2, "a seed and the end if:eth0 do not go together");
+    assert_refused(
+        &["--linked", "--seed", "1", "--wire", "if:eth0"],
+        2,
+        "a seed and the end if:eth0 do not go together",
+    );
 }

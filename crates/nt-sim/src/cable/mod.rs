@@ -7,11 +7,15 @@
 //! * [`interface`]: an existing Linux interface, promiscuously.
 //! * [`tap`]: a TAP device, made for the purpose; it disappears with the cable.
 //! * [`CaptureSource`], [`CaptureSink`]: pcap and pcapng files.
+//!
+//! A card is plugged in when it is made, by [`NicBuilder::wire_cable`](crate::NicBuilder::wire_cable) and
+//! [`NicBuilder::stack_cable`](crate::NicBuilder::stack_cable).
 
 mod capture;
 mod checksum;
 mod error;
 mod interface;
+mod plug;
 mod ring;
 mod socket;
 mod tap;
@@ -23,6 +27,7 @@ use std::time::Duration;
 pub use capture::{CaptureSink, CaptureSource};
 pub use error::CableError;
 pub use interface::{InterfaceSink, InterfaceSource, interface};
+pub(crate) use plug::Plug;
 pub use tap::{TapSink, TapSource, tap};
 
 /// Longest frame that goes through a cable, well above a jumbo frame.

@@ -4,6 +4,7 @@ use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{Lab, LabError};
 use crate::{
+    cable::{Plug, Sink, Source},
     kernel::kernel,
     ndis::{self, layer::OidKind},
     nic::{self, Config, Counters, Frame, Giving, Layout, SeenOid},
@@ -120,6 +121,26 @@ impl<'lab> NicBuilder<'lab> {
     /// How frames that the stack end sends lie in memory.
     pub fn tx_layout(mut self, layout: Layout) -> Self {
         self.config.tx_layout = layout;
+        self
+    }
+
+    /// Plugs a cable into the wire end: what `source` gives is received, what is sent goes into `sink`.
+    pub fn wire_cable(
+        mut self,
+        source: Option<Box<dyn Source>>,
+        sink: Option<Box<dyn Sink>>,
+    ) -> Self {
+        self.config.wire = Plug::device(source, sink);
+        self
+    }
+
+    /// Plugs a cable into the stack end: what `source` gives is sent, what is received goes into `sink`.
+    pub fn stack_cable(
+        mut self,
+        source: Option<Box<dyn Source>>,
+        sink: Option<Box<dyn Sink>>,
+    ) -> Self {
+        self.config.stack = Plug::device(source, sink);
         self
     }
 

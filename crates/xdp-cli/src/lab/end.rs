@@ -19,7 +19,10 @@ pub(crate) enum EndSpec {
     /// A TAP device.
     Tap(String),
     /// Capture files to read from and to write to.
-    Captures { read: Option<PathBuf>, write: Option<PathBuf> },
+    Captures {
+        read: Option<PathBuf>,
+        write: Option<PathBuf>,
+    },
 }
 
 /// An opened end.
@@ -47,22 +50,34 @@ impl EndSpec {
                 CableError::NotEthernet(_) => Exit::NotSupported,
                 _ => Exit::Failed,
             };
-            Failure::new(format!("cannot use the end {self}")).because(error).ending(exit)
+            Failure::new(format!("cannot use the end {self}"))
+                .because(error)
+                .ending(exit)
         })
     }
 
     fn plug_in(&self) -> Result<Opened, CableError> {
         fn live(source: impl Source + 'static, sink: impl Sink + 'static) -> Opened {
-            Opened { live: Some(Box::new(source)), replay: None, sink: Some(Box::new(sink)) }
+            Opened {
+                live: Some(Box::new(source)),
+                replay: None,
+                sink: Some(Box::new(sink)),
+            }
         }
         match self {
             Self::None => Ok(Opened::default()),
-            Self::Interface(name) => cable::interface(name).map(|(source, sink)| live(source, sink)),
+            Self::Interface(name) => {
+                cable::interface(name).map(|(source, sink)| live(source, sink))
+            }
             Self::Tap(name) => cable::tap(name).map(|(source, sink)| live(source, sink)),
             Self::Captures { read, write } => {
                 let replay = read.as_deref().map(CaptureSource::open).transpose()?;
                 let sink = write.as_deref().map(CaptureSink::create).transpose()?;
-                Ok(Opened { live: None, replay, sink: sink.map(|sink| Box::new(sink) as Box<dyn Sink>) })
+                Ok(Opened {
+                    live: None,
+                    replay,
+                    sink: sink.map(|sink| Box::new(sink) as Box<dyn Sink>),
+                })
             }
         }
     }
@@ -94,7 +109,9 @@ fn captures(text: &str) -> Result<EndSpec, String> {
             return Err(format!("`{part}` names no file"));
         }
         if which.replace(PathBuf::from(file)).is_some() {
-            return Err(format!("`{part}`: an end reads one file and writes one file"));
+            return Err(format!(
+                "`{part}`: an end reads one file and writes one file"
+            ));
         }
     }
     if read.is_some() && read == write {
@@ -113,7 +130,10 @@ impl fmt::Display for EndSpec {
                 let parts = [("read", read), ("write", write)];
                 let parts: Vec<String> = parts
                     .into_iter()
-                    .filter_map(|(word, file)| file.as_ref().map(|file| format!("{word}:{}", file.display())))
+                    .filter_map(|(word, file)| {
+                        file.as_ref()
+                            .map(|file| format!("{word}:{}", file.display()))
+                    })
                     .collect();
                 f.write_str(&parts.join(","))
             }
@@ -127,10 +147,23 @@ mod tests {
 
     #[test]
     fn ends_are_read_and_written_alike() {
-        for text in ["none", "if:veth0", "tap:lab0", "read:a.pcap", "write:b.pcapng", "read:a.pcap,write:b.pcap"] {
+        for text in [
+            "none",
+            "if:veth0",
+            "tap:lab0",
+            "read:a.pcap",
+            "write:b.pcapng",
+            "read:a.pcap,write:b.pcap",
+        ] {
             assert_eq!(text.parse::<EndSpec>().expect(text).to_string(), text);
         }
-        assert_eq!("write:b,read:a".parse::<EndSpec>().expect("either order").to_string(), "read:a,write:b");
+        assert_eq!(
+            "write:b,read:a"
+                .parse::<EndSpec>()
+                .expect("either order")
+                .to_string(),
+            "read:a,write:b"
+        );
     }
 
     #[test]
@@ -152,11 +185,16 @@ mod tests {
 
     #[test]
     fn a_missing_interface_and_a_missing_file_are_told_apart() {
-        let interface = EndSpec::Interface("no-such-0".into()).open().err().expect("it is refused");
+        let interface = EndSpec::Interface("no-such-0".into())
+            .open()
+            .err()
+            .expect("it is refused");
         assert_eq!(interface.exit(), Exit::Failed);
         let text = format!("{interface:?}");
         assert!(text.contains("there is no interface `no-such-0`"), "{text}");
-        let file: EndSpec = "read:/no/such/file.pcap".parse().expect("it is well formed");
+        let file: EndSpec = "read:/no/such/file.pcap"
+            .parse()
+            .expect("it is well formed");
         let text = format!("{:?}", file.open().err().expect("it is refused"));
         assert!(text.contains("cannot read /no/such/file.pcap"), "{text}");
     }

@@ -94,16 +94,24 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
 
 /// Reads `10s`, `250ms`, `2m`; a plain number is seconds.
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    let digits = text
+        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let seconds_per_unit = match unit {
         "" | "s" => 1.0,
         "ms" => 1e-3,
         "m" => 60.0,
         "h" => 3600.0,
-        _ => return Err(format!("`{unit}` is not a unit of time; use ms, s, m or h, as in 250ms")),
+        _ => {
+            return Err(format!(
+                "`{unit}` is not a unit of time; use ms, s, m or h, as in 250ms"
+            ));
+        }
     };
-    let number: f64 = number.parse().map_err(|_| "it needs a number, as in 10s".to_owned())?;
+    let number: f64 = number
+        .parse()
+        .map_err(|_| "it needs a number, as in 10s".to_owned())?;
     match Duration::try_from_secs_f64(number * seconds_per_unit) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err("it must be more than zero and less than the age of the universe".into()),
@@ -120,7 +128,15 @@ mod tests {
         assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "s", "0", "-1s", "3 parsecs", "1e9", "999999999999999999999h"] {
+        for wrong in [
+            "",
+            "s",
+            "0",
+            "-1s",
+            "3 parsecs",
+            "1e9",
+            "999999999999999999999h",
+        ] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
     }

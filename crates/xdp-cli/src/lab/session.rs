@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nt_sim::cable::{CaptureSource, Feed, Source as _};
-use nt_sim::{Driver, Frame, Lab, LabError, Mode, Nic};
+use nt_sim::nic::Frame;
+use nt_sim::{Driver, Lab, LabError, Mode, Nic};
 
 use super::end::EndSpec;
 use super::report::{self, Sample};
@@ -28,7 +29,11 @@ struct Card<'lab> {
 /// `xdp lab run`.
 pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let ends = pair_up(&args)?;
-    let file = if args.linked { None } else { Some(driver_file(args.driver.as_deref())?) };
+    let file = if args.linked {
+        None
+    } else {
+        Some(driver_file(args.driver.as_deref())?)
+    };
     ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
             // The second Ctrl-C does not wait for a clean unload.
@@ -45,7 +50,9 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     if let Some(seed) = args.seed {
         builder = builder.seed(seed);
     }
-    let lab = builder.boot().map_err(|error| stopped("cannot boot the lab", error))?;
+    let lab = builder
+        .boot()
+        .map_err(|error| stopped("cannot boot the lab", error))?;
     let driver = load(&lab, file.as_deref())?;
     report::loaded(&driver);
 
@@ -53,29 +60,49 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     for (number, (wire, stack)) in ends.iter().enumerate() {
         cards.push(plug_in(&lab, number, wire, stack, args.queues)?);
     }
-    for attach in lab.filter_attaches().iter().filter(|attach| attach.status < 0) {
-        return Err(Failure::new(format!("{} did not attach to {}", attach.filter, attach.nic))
-            .because(format!("status {:#010x}", attach.status)));
+    for attach in lab
+        .filter_attaches()
+        .iter()
+        .filter(|attach| attach.status < 0)
+    {
+        return Err(Failure::new(format!(
+            "{} did not attach to {}",
+            attach.filter, attach.nic
+        ))
+        .because(format!("status {:#010x}", attach.status)));
     }
-    let live = ends.iter().any(|(wire, stack)| wire.is_live() || stack.is_live());
+    let live = ends
+        .iter()
+        .any(|(wire, stack)| wire.is_live() || stack.is_live());
     report::running(cards.len(), live);
     let interrupted = work(&lab, &mut cards, &args, live)?;
     finish(cards, driver)?;
-    Ok(if interrupted { Exit::Interrupted } else { Exit::Done })
+    Ok(if interrupted {
+        Exit::Interrupted
+    } else {
+        Exit::Done
+    })
 }
 
 /// The ends of each card; an end that is not given is plugged into nothing.
 fn pair_up(args: &RunArgs) -> Result<Vec<(EndSpec, EndSpec)>, Failure> {
     let cards = args.wires.len().max(args.stacks.len()).max(1);
     let end = |given: &[EndSpec], number: usize| given.get(number).cloned().unwrap_or_default();
-    let ends: Vec<_> = (0..cards).map(|number| (end(&args.wires, number), end(&args.stacks, number))).collect();
+    let ends: Vec<_> = (0..cards)
+        .map(|number| (end(&args.wires, number), end(&args.stacks, number)))
+        .collect();
     if args.seed.is_some()
-        && let Some(live) = ends.iter().flat_map(|(wire, stack)| [wire, stack]).find(|end| end.is_live())
+        && let Some(live) = ends
+            .iter()
+            .flat_map(|(wire, stack)| [wire, stack])
+            .find(|end| end.is_live())
     {
-        return Err(Failure::new(format!("a seed and the end {live} do not go together"))
-            .because("what comes from outside in real time cannot be repeated")
-            .hint("use captures with a seed: --wire read:FILE")
-            .ending(Exit::Usage));
+        return Err(
+            Failure::new(format!("a seed and the end {live} do not go together"))
+                .because("what comes from outside in real time cannot be repeated")
+                .hint("use captures with a seed: --wire read:FILE")
+                .ending(Exit::Usage),
+        );
     }
     Ok(ends)
 }
@@ -85,9 +112,13 @@ fn driver_file(given: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(file) = given {
         return Ok(file.to_owned());
     }
-    let program = std::env::current_exe().map_err(|error| Failure::new("cannot tell where this program is").because(error))?;
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::new("cannot tell where this program is").because(error))?;
     // This program lies in target/release, the driver in target/driver.
-    let built = program.ancestors().nth(2).map(|target| target.join("driver/x86_64/xdp.sys"));
+    let built = program
+        .ancestors()
+        .nth(2)
+        .map(|target| target.join("driver/x86_64/xdp.sys"));
     built.filter(|file| file.exists()).ok_or_else(|| {
         Failure::new("there is no driver to boot")
             .because("no --driver was given and none was built beside this program")
@@ -111,7 +142,13 @@ fn load<'lab>(lab: &'lab Lab, file: Option<&Path>) -> Result<Driver<'lab>, Failu
     }
 }
 
-fn plug_in<'lab>(lab: &'lab Lab, number: usize, wire: &EndSpec, stack: &EndSpec, queues: u32) -> Result<Card<'lab>, Failure> {
+fn plug_in<'lab>(
+    lab: &'lab Lab,
+    number: usize,
+    wire: &EndSpec,
+    stack: &EndSpec,
+    queues: u32,
+) -> Result<Card<'lab>, Failure> {
     let name = format!("nic{number}");
     let (wire_end, stack_end) = (wire.open()?, stack.open()?);
     let nic = lab
@@ -121,9 +158,24 @@ fn plug_in<'lab>(lab: &'lab Lab, number: usize, wire: &EndSpec, stack: &EndSpec,
         .stack_cable(stack_end.live, stack_end.sink)
         .create()
         .map_err(|error| stopped("cannot make a network card", error))?;
-    let filters: Vec<String> = nic.filters().into_iter().map(|filter| filter.name).collect();
-    anstream::println!("{name}: wire {wire}, stack {stack}, filters: {}", filters.join(", "));
-    Ok(Card { nic, from_wire: wire_end.replay, from_stack: stack_end.replay, last: [Sample::default(); 2] })
+    // Frames that nobody takes are counted, not kept.
+    nic.wire().count_only();
+    nic.stack().count_only();
+    let filters: Vec<String> = nic
+        .filters()
+        .into_iter()
+        .map(|filter| filter.name)
+        .collect();
+    anstream::println!(
+        "{name}: wire {wire}, stack {stack}, filters: {}",
+        filters.join(", ")
+    );
+    Ok(Card {
+        nic,
+        from_wire: wire_end.replay,
+        from_stack: stack_end.replay,
+        last: [Sample::default(); 2],
+    })
 }
 
 /// Runs until there is a reason to end; `true` if it was Ctrl-C.
@@ -146,7 +198,8 @@ fn work(lab: &Lab, cards: &mut [Card<'_>], args: &RunArgs, live: bool) -> Result
             }
         }
         if !open {
-            lab.settle().map_err(|error| stopped("the lab stopped", error))?;
+            lab.settle()
+                .map_err(|error| stopped("the lab stopped", error))?;
             return Ok(false);
         }
         if args.duration.is_some_and(|limit| start.elapsed() >= limit) {
@@ -156,7 +209,10 @@ fn work(lab: &Lab, cards: &mut [Card<'_>], args: &RunArgs, live: bool) -> Result
             std::thread::sleep(TICK);
             // A kernel that has stopped says so to whoever asks it anything.
             for card in &*cards {
-                card.nic.wire().try_receive().map_err(|error| stopped("the lab stopped", error))?;
+                card.nic
+                    .wire()
+                    .try_receive()
+                    .map_err(|error| stopped("the lab stopped", error))?;
             }
         }
     }
@@ -170,16 +226,25 @@ impl Card<'_> {
     /// Puts the next frames of the captures into the card; `false` when there are none left.
     fn replay(&mut self) -> Result<bool, Failure> {
         if let Some(frames) = next(&mut self.from_wire)? {
-            self.nic.wire().send_all(frames).map_err(|error| stopped("the lab stopped", error))?;
+            self.nic
+                .wire()
+                .send_all(frames)
+                .map_err(|error| stopped("the lab stopped", error))?;
         }
         if let Some(frames) = next(&mut self.from_stack)? {
-            self.nic.stack().send_all(frames).map_err(|error| stopped("the lab stopped", error))?;
+            self.nic
+                .stack()
+                .send_all(frames)
+                .map_err(|error| stopped("the lab stopped", error))?;
         }
         Ok(self.is_replaying())
     }
 
     fn samples(&self) -> [Sample; 2] {
-        [Sample::new(self.nic.wire().counters()), Sample::new(self.nic.stack().counters())]
+        [
+            Sample::new(self.nic.wire().counters()),
+            Sample::new(self.nic.stack().counters()),
+        ]
     }
 
     fn show(&mut self, elapsed: Duration) {
@@ -193,9 +258,13 @@ impl Card<'_> {
 
 /// The next frames of a capture, which is closed at its end.
 fn next(source: &mut Option<CaptureSource>) -> Result<Option<Vec<Frame>>, Failure> {
-    let Some(capture) = source else { return Ok(None) };
+    let Some(capture) = source else {
+        return Ok(None);
+    };
     let mut frames = Vec::new();
-    let feed = capture.receive(&mut frames, Duration::ZERO).map_err(|error| Failure::new("cannot go on replaying").because(error))?;
+    let feed = capture
+        .receive(&mut frames, Duration::ZERO)
+        .map_err(|error| Failure::new("cannot go on replaying").because(error))?;
     if feed == Feed::End {
         *source = None;
     }
@@ -207,12 +276,16 @@ fn finish(cards: Vec<Card<'_>>, driver: Driver<'_>) -> Result<(), Failure> {
     for card in cards {
         let name = card.nic.name().to_owned();
         let samples = card.samples();
-        card.nic.remove().map_err(|error| stopped("cannot take a network card away", error))?;
+        card.nic
+            .remove()
+            .map_err(|error| stopped("cannot take a network card away", error))?;
         for (end, sample) in ["wire", "stack"].into_iter().zip(samples) {
             anstream::println!("{name} {end}: {}", sample.totals());
         }
     }
-    let unloaded = driver.unload().map_err(|error| stopped("the unload was not clean", error))?;
+    let unloaded = driver
+        .unload()
+        .map_err(|error| stopped("the unload was not clean", error))?;
     if !unloaded.is_clean() {
         return Err(Failure::new("the driver left things behind").because(unloaded));
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use crate::{
     clock::Clock, cm::Registry, ex, io::Io, ke, mem::Memory, ndis, nmr::Nmr, ob::Ob, ps::Ps,
-    sched::Sched, trace, verifier::Verifier,
+    rtl::convert::Random, rtl::debug::DebugLog, sched::Sched, trace, verifier::Verifier,
 };
 
 /// How much is checked.
@@ -49,6 +49,9 @@ pub(crate) struct Kernel {
     pub(crate) verifier: Verifier,
     pub(crate) ke: ke::State,
     pub(crate) mem: Memory,
+    /// What drivers printed for a debugger.
+    pub(crate) debug: DebugLog,
+    pub(crate) random: Random,
     pub(crate) ex: ex::State,
     pub(crate) ob: Ob,
     pub(crate) ps: Ps,

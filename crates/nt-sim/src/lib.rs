@@ -54,4 +54,5 @@ pub use lab::{
 };
 pub use mem::faults::{FaultPlan, InjectedFault};
 pub use pe::{Import, Machine, PeError};
+pub use rtl::debug::DebugMessage;
 pub use verifier::{BugCheck, Rule};

@@ -13,6 +13,7 @@ use crate::{
     nmr::Nmr,
     ob::Ob,
     ps::Ps,
+    rtl::{convert::Random, debug::DebugLog},
     sched::Sched,
     trace,
     verifier::Verifier,
@@ -99,6 +100,8 @@ impl LabBuilder {
         let mem = Memory::new(&memory).map_err(LabError::NoMemory)?;
         Ok(Lab::start(Kernel {
             mem,
+            debug: DebugLog::default(),
+            random: Random::new(self.config.seed),
             clock: Clock::new(self.config.clock),
             sched: Sched::new(self.config.cpus, self.config.seed),
             verifier: Verifier::default(),

@@ -1,10 +1,34 @@
 //! The run-time library's exports.
 
+mod bitmap;
+pub(crate) mod convert;
+mod crt;
+pub(crate) mod debug;
+mod format;
+mod hash_table;
 pub(crate) mod memory;
+mod print;
+mod status;
+mod string;
+#[cfg(test)]
+mod tests;
+mod text;
+mod version;
 
 use crate::export::Export;
 
 /// What the run-time library exports.
 pub(crate) fn exports() -> Vec<&'static [Export]> {
-    vec![memory::EXPORTS]
+    vec![
+        bitmap::EXPORTS,
+        convert::EXPORTS,
+        crt::EXPORTS,
+        debug::EXPORTS,
+        hash_table::EXPORTS,
+        memory::EXPORTS,
+        print::EXPORTS,
+        status::EXPORTS,
+        string::EXPORTS,
+        version::EXPORTS,
+    ]
 }

@@ -126,7 +126,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     /// Makes a bitmap of `bits` bits in given memory, whose bits it leaves as they are.
     #[irql(ANY)]
     fn RtlInitializeBitMap(bitmap: *mut RTL_BITMAP, buffer: *mut u32, bits: u32) {
-        guest::store(bitmap, RTL_BITMAP { SizeOfBitMap: bits, Buffer: buffer, ..RTL_BITMAP::zeroed() });
+        guest::store(bitmap, RTL_BITMAP { SizeOfBitMap: bits, Buffer: buffer });
     }
 
     /// Clears every bit.

@@ -156,7 +156,7 @@ fn position(table: *mut Table, signature: u64, context: *mut Context) -> Link {
             Context {
                 chain_head: chain,
                 prev_linkage: before,
-                signature: signature,
+                signature,
             },
         );
     }
@@ -277,7 +277,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         let chain = bucket(&guest::load(table), signature);
         let was_empty = is_empty(chain);
         let before = position(table, signature, context);
-        guest::store(entry, Entry { signature: signature, ..guest::load(entry) });
+        guest::store(entry, Entry { signature, ..guest::load(entry) });
         insert_after(before, entry.cast());
         count(table, 1, was_empty.into());
         1

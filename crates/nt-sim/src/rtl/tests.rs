@@ -56,7 +56,7 @@ fn formatted(text: &str, arguments: &[u64], wide: bool) -> String {
 fn formats_as_the_windows_library_does() {
     driver(|| {
         let minus = -5i32 as u32 as u64;
-        let narrow = b"bytes\0".as_ptr() as u64;
+        let narrow = c"bytes".as_ptr() as u64;
         let wide_text = wide("units");
         let wide_at = wide_text.as_ptr() as u64;
         let mut counted = wide("counted");

@@ -33,6 +33,7 @@ const SIGNALS: [libc::c_int; 5] = [
 static PREVIOUS: [AtomicPtr<libc::sigaction>; SIGNALS.len()] =
     [const { AtomicPtr::new(ptr::null_mut()) }; SIGNALS.len()];
 
+const DEBUG_TRAP: u64 = 1;
 const PROTECTION_FAULT: u64 = 13;
 const PAGE_FAULT: u64 = 14;
 const ERROR_WRITE: u64 = 1 << 1;
@@ -87,9 +88,16 @@ impl SignalStack {
 
 impl Drop for SignalStack {
     fn drop(&mut self) {
-        debug_assert!(!self.memory.is_empty());
-        // SAFETY: the stack that was installed before ours, on the same thread.
-        unsafe { libc::sigaltstack(&raw const self.old, ptr::null_mut()) };
+        // SAFETY: all-zero bytes are a valid `stack_t`.
+        let mut current: libc::stack_t = unsafe { std::mem::zeroed() };
+        // SAFETY: only asks.
+        unsafe { libc::sigaltstack(ptr::null(), &raw mut current) };
+        // The standard library takes a thread's stack away, and frees its own, before thread-local
+        // values such as this one are dropped.
+        if current.ss_sp == self.memory.as_mut_ptr().cast() {
+            // SAFETY: the stack that was installed before ours, still in place on this thread.
+            unsafe { libc::sigaltstack(&raw const self.old, ptr::null_mut()) };
+        }
     }
 }
 
@@ -114,6 +122,9 @@ extern "C" fn on_signal(
 fn handle(signal: libc::c_int, address: u64, registers: &mut Registers<'_>) -> bool {
     match signal {
         libc::SIGTRAP if step::finish(registers) => return true,
+        libc::SIGTRAP if registers.trap() == DEBUG_TRAP => {
+            return exception(registers, status::SINGLE_STEP);
+        }
         libc::SIGTRAP => return exception(registers, status::BREAKPOINT),
         libc::SIGFPE => return arithmetic(registers),
         libc::SIGILL => return illegal(registers),

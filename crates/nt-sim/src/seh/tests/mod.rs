@@ -1,3 +1,4 @@
+mod compiled;
 mod handling;
 mod unwinding;
 

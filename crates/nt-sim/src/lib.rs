@@ -53,6 +53,6 @@ pub use lab::{
     nic::{FilterAttach, FilterModule, Nic, NicBuilder, Stack, Wire},
 };
 pub use mem::faults::{FaultPlan, InjectedFault};
-pub use pe::{Import, Machine, PeError};
+pub use pe::{DriverFile, Import, Machine, PeError};
 pub use rtl::debug::DebugMessage;
 pub use verifier::{BugCheck, Rule};

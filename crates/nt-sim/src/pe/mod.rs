@@ -7,6 +7,7 @@
 mod binding;
 mod bytes;
 mod error;
+mod file;
 mod functions;
 mod headers;
 mod image;
@@ -28,6 +29,7 @@ pub(crate) use self::{
 };
 pub use self::{
     error::{Machine, PeError},
+    file::DriverFile,
     import::Import,
 };
 

@@ -9,6 +9,7 @@
 //! Drivers that are linked into the process have no such frames; for them [`try_frame`] plays the
 //! part of the one handler that the `nt` crate writes in assembly.
 
+mod check;
 mod context;
 mod dispatch;
 mod epilog;
@@ -24,6 +25,7 @@ mod unwind;
 
 use self::context::{R12, R13, R14, R15, RBP, RBX, RDI, RSI, flag};
 pub(crate) use self::{
+    check::{Damage, check_function},
     context::{Context, ExceptionRecord, RSP},
     exports::EXPORTS,
     restore::restore,

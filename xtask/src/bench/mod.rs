@@ -1,11 +1,13 @@
 //! `cargo xtask bench SUITE`: our code and its peers, measured in one run, slice by slice in turn.
 
+mod lab;
 pub(crate) mod measure;
 mod ring;
 mod rules;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::ValueEnum;
 
 use measure::{Bench, Machine, Report};
@@ -28,6 +30,9 @@ pub(crate) struct Args {
     /// Only cases whose name contains this.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Driver file for the suites that run one; default: the built one.
+    #[arg(long, value_name = "FILE")]
+    driver: Option<std::path::PathBuf>,
     /// How the result is printed.
     #[arg(long, short, value_enum, default_value_t = Output::Json)]
     output: Output,
@@ -36,6 +41,8 @@ pub(crate) struct Args {
 /// A part of the system that has a benchmark.
 #[derive(Clone, Copy, ValueEnum)]
 enum Suite {
+    /// The lab: frames through a stack with and without the driver, and boots.
+    Lab,
     /// Shared rings: one thread, and two processors beside other ring libraries.
     Ring,
     /// Rule lists: the classifier beside the plain walker and maps for one kind of list.
@@ -54,9 +61,7 @@ enum Output {
 /// Runs the suite and prints what it measured.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if cfg!(debug_assertions) {
-        eprintln!(
-            "warning: this is a debug build; use `cargo run --release -p xtask -- bench ...`"
-        );
+        return in_release();
     }
     let bench = Bench {
         cpu: args.cpu,
@@ -65,6 +70,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         only: args.only.clone(),
     };
     let cases = match args.suite {
+        Suite::Lab => lab::run(&bench, args.driver.as_deref())?,
         Suite::Ring => ring::run(&bench)?,
         Suite::Rules => rules::run(&bench)?,
     };
@@ -77,4 +83,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Output::Text => print!("{report}"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the same command again, optimised: what a debug build measures means nothing.
+fn in_release() -> anyhow::Result<ExitCode> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = std::process::Command::new(cargo)
+        .args(["run", "--quiet", "--release", "--package", "xtask", "--"])
+        .args(std::env::args_os().skip(1))
+        .status()
+        .context("running cargo")?;
+    Ok(ExitCode::from(
+        u8::try_from(status.code().unwrap_or(1)).unwrap_or(1),
+    ))
 }

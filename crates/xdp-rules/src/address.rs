@@ -6,6 +6,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 /// A number of [`Address::BITS`] bits, counted from the most significant one.
 pub(crate) trait Address: Copy + Eq + Default {
     const BITS: u32;
+    const ZERO: Self;
     /// The address behind the number of its mask.
     type Key: Key;
 
@@ -16,6 +17,8 @@ pub(crate) trait Address: Copy + Eq + Default {
     fn mask(len: u32) -> Self;
     /// Tells whether the first `len` bits are the same.
     fn agrees(self, other: Self, len: u32) -> bool;
+    /// Returns 0 if the first `len` bits are the same, else all ones; with arithmetic alone, so that no branch comes of it.
+    fn differs(self, other: Self, len: u32) -> u32;
     /// Returns `count` (at most 16) bits from `position`; bits behind the end are zero.
     fn bits(self, position: u32, count: u32) -> usize;
     /// Returns the address with `bits` (`count` of them) put at `position`, which must hold zeros.
@@ -27,6 +30,7 @@ pub(crate) trait Address: Copy + Eq + Default {
 
 impl Address for u32 {
     const BITS: u32 = 32;
+    const ZERO: Self = 0;
     type Key = [u32; 2];
 
     #[inline]
@@ -47,6 +51,12 @@ impl Address for u32 {
     #[inline]
     fn agrees(self, other: Self, len: u32) -> bool {
         (self ^ other) & Self::mask(len) == 0
+    }
+
+    #[inline]
+    fn differs(self, other: Self, len: u32) -> u32 {
+        let difference = (self ^ other) & Self::mask(len);
+        ((difference | difference.wrapping_neg()) >> 31).wrapping_neg()
     }
 
     #[inline]
@@ -98,6 +108,7 @@ impl V6 {
 
 impl Address for V6 {
     const BITS: u32 = 128;
+    const ZERO: Self = Self { high: 0, low: 0 };
     type Key = Numbered6;
 
     #[inline]
@@ -125,6 +136,14 @@ impl Address for V6 {
     fn agrees(self, other: Self, len: u32) -> bool {
         let mask = Self::mask(len);
         ((self.high ^ other.high) & mask.high) | ((self.low ^ other.low) & mask.low) == 0
+    }
+
+    #[inline]
+    fn differs(self, other: Self, len: u32) -> u32 {
+        let mask = Self::mask(len);
+        let difference =
+            ((self.high ^ other.high) & mask.high) | ((self.low ^ other.low) & mask.low);
+        ((difference | difference.wrapping_neg()) >> 63).wrapping_neg() as u32
     }
 
     #[inline]
@@ -241,6 +260,7 @@ mod tests {
                 let mask = A::mask(len);
                 assert_eq!(mask.prefix_length(), Some(len));
                 assert!(a.agrees(a.and(mask), len));
+                assert_eq!(a.differs(a.and(mask), len), 0);
                 assert!(a.common(a.and(mask)) >= len);
             }
             let mut copy = A::default();
@@ -252,6 +272,7 @@ mod tests {
                 let common = a.common(b);
                 assert!(a.agrees(b, common));
                 assert!(common == A::BITS || !a.agrees(b, common + 1));
+                assert!(common == A::BITS || a.differs(b, common + 1) == u32::MAX);
             }
         }
     }

@@ -56,8 +56,10 @@ impl Key for CidKey {
 }
 
 pub(crate) struct Cids<S: Store> {
-    /// How many rules name a port: most packets are of no interest here, and end at this.
+    /// How many rules name a port.
     ports: Table<u16, S>,
+    /// A bit for the low bits of each of these ports: most packets are of no interest here, and end at this.
+    wanted: [u64; 16],
     pub(crate) groups: Groups<Part, S>,
     pub(crate) table: Table<CidKey, S>,
 }
@@ -66,15 +68,23 @@ impl<S: Store> Cids<S> {
     pub(crate) fn new(pool: &Pool<S>, seed: u64) -> Self {
         Self {
             ports: Table::new(pool, seed),
+            wanted: [0; 16],
             groups: Groups::new(pool),
             table: Table::new(pool, seed),
         }
     }
 
-    /// Tells whether there are rules for a port.
+    /// Tells whether there may be rules for a port.
     #[inline]
     pub(crate) fn wants(&self, port: u16) -> bool {
-        self.ports.find(&port) != NONE
+        let word = self.wanted.get(usize::from(port >> 6 & 0xF));
+        word.is_some_and(|word| word >> (port & 63) & 1 != 0)
+    }
+
+    fn want(&mut self, port: u16) {
+        if let Some(word) = self.wanted.get_mut(usize::from(port >> 6 & 0xF)) {
+            *word |= 1 << (port & 63);
+        }
     }
 
     /// Returns the earliest rule for a packet with this port and connection ID if it is earlier than `best`.
@@ -101,8 +111,25 @@ impl<S: Store> Cids<S> {
     /// Notes one rule more for a port.
     pub(crate) fn add_port(&mut self, port: u16) {
         match self.ports.find(&port) {
-            NONE => self.ports.insert(port, 1),
+            NONE => {
+                self.ports.insert(port, 1);
+                self.want(port);
+            }
             count => self.ports.replace(&port, count.wrapping_add(1)),
+        }
+    }
+
+    /// Clears bits that no port has any more, which takes a look at all of them when there are few.
+    fn forget_unwanted(&mut self) {
+        const FEW: usize = 256;
+        if self.ports.groups() <= FEW {
+            let mut wanted = [0u64; 16];
+            for port in self.ports.keys() {
+                if let Some(word) = wanted.get_mut(usize::from(port >> 6 & 0xF)) {
+                    *word |= 1 << (port & 63);
+                }
+            }
+            self.wanted = wanted;
         }
     }
 
@@ -110,7 +137,10 @@ impl<S: Store> Cids<S> {
     pub(crate) fn remove_port(&mut self, port: u16) {
         match self.ports.find(&port) {
             NONE => {}
-            1 => self.ports.remove(&port),
+            1 => {
+                self.ports.remove(&port);
+                self.forget_unwanted();
+            }
             count => self.ports.replace(&port, count.wrapping_sub(1)),
         }
     }

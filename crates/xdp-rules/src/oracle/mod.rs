@@ -3,6 +3,7 @@
 
 mod equivalence;
 mod generate;
+pub mod hot;
 
 pub use equivalence::{Equivalence, Mismatch};
 pub use generate::{PortBits, Random, Universe};

@@ -8,10 +8,12 @@ use crate::store::{Buffer, OutOfMemory, Pool, Store};
 
 /// Most prefixes in a leaf.
 pub(super) const LEAF_MAX: usize = 8;
-/// Sizes of blocks: 1, 2, 4, 8.
-const CLASSES: usize = 4;
+/// Prefixes that a search compares at once, whether they are there or not: so it need not guess how many there are.
+pub(super) const BLOCK: usize = 4;
+/// Sizes of leaves: one block or two.
+const CLASSES: usize = 2;
 /// Places that splitting one full leaf can need: at most nine leaves, which hold nine prefixes together.
-const SPLIT_NEEDS: usize = 2 * (LEAF_MAX + 1);
+const SPLIT_NEEDS: usize = BLOCK * (LEAF_MAX + 1);
 /// Length of the first entry of an unused block, which then names the next unused block.
 const UNUSED: u8 = u8::MAX;
 
@@ -42,12 +44,28 @@ impl<A: Address, S: Store> Leaves<A, S> {
         pool.release(self.entries);
     }
 
-    #[inline]
     pub(super) fn entries(&self, leaf: Link) -> &[Entry<A>] {
         let start = leaf.offset();
         self.entries
             .get(start..start.wrapping_add(leaf.count()))
             .unwrap_or(&[])
+    }
+
+    /// Returns the earliest rule of a leaf whose prefix `address` has.
+    #[inline]
+    pub(super) fn find(&self, leaf: Link, address: A) -> u32 {
+        let Some((block, rest)) = self
+            .entries
+            .get(leaf.offset()..)
+            .and_then(|entries| entries.split_first_chunk::<BLOCK>())
+        else {
+            return NONE;
+        };
+        let best = earliest(block, address);
+        match rest.first_chunk::<BLOCK>() {
+            Some(block) if leaf.capacity() > BLOCK => best.min(earliest(block, address)),
+            _ => best,
+        }
     }
 
     pub(super) fn entries_mut(&mut self, leaf: Link) -> &mut [Entry<A>] {
@@ -57,7 +75,7 @@ impl<A: Address, S: Store> Leaves<A, S> {
             .unwrap_or(&mut [])
     }
 
-    /// Returns every place that may hold a rule. Some hold stale ones.
+    /// Returns every place that may hold a rule.
     pub(super) fn places_mut(&mut self) -> impl Iterator<Item = &mut u32> {
         self.entries
             .iter_mut()
@@ -99,25 +117,29 @@ impl<A: Address, S: Store> Leaves<A, S> {
             return Link::EMPTY;
         }
         let entries = self.entries_mut(leaf);
-        if let Some(last) = entries.last().copied()
-            && let Some(place) = entries.get_mut(index)
-        {
-            *place = last;
+        if let Some(last) = entries.last_mut() {
+            let moved = core::mem::replace(last, Entry::ABSENT);
+            if let Some(place) = entries.get_mut(index).filter(|_| index < left) {
+                *place = moved;
+            }
         }
         leaf.with_count(left)
     }
 
+    /// Returns a leaf without prefixes.
     fn take_block(&mut self, class: usize) -> Result<Link, OutOfMemory> {
-        let unused = self.unused.get(class).copied().unwrap_or(NONE);
-        if let Some(first) = self.entries.get(unused as usize) {
+        let size = BLOCK << class;
+        let unused = self.unused.get(class).copied().unwrap_or(NONE) as usize;
+        if let Some(block) = self.entries.get_mut(unused..unused.wrapping_add(size)) {
             if let Some(place) = self.unused.get_mut(class) {
-                *place = first.id;
+                *place = block.first().map_or(NONE, |first| first.id);
             }
-            return Ok(Link::leaf(unused as usize, class));
+            block.fill(Entry::ABSENT);
+            return Ok(Link::leaf(unused, class));
         }
         let offset = self.entries.len();
-        for _ in 0..1usize << class {
-            self.entries.try_push(Entry::default())?;
+        for _ in 0..size {
+            self.entries.try_push(Entry::ABSENT)?;
         }
         Ok(Link::leaf(offset, class))
     }
@@ -132,4 +154,12 @@ impl<A: Address, S: Store> Leaves<A, S> {
             *place = leaf.offset_bits();
         }
     }
+}
+
+/// Returns the earliest rule of a block whose prefix `address` has, without a branch for each.
+#[inline]
+fn earliest<A: Address>(block: &[Entry<A>; BLOCK], address: A) -> u32 {
+    block.iter().fold(NONE, |best, entry| {
+        best.min(entry.id | address.differs(entry.path, u32::from(entry.len)))
+    })
 }

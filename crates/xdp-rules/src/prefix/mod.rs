@@ -31,6 +31,15 @@ pub(crate) struct Entry<A> {
     pub(crate) len: u8,
 }
 
+impl<A: Address> Entry<A> {
+    /// A place in a leaf that is not in use: nothing that a search could find.
+    const ABSENT: Self = Self {
+        path: A::ZERO,
+        id: NONE,
+        len: 0,
+    };
+}
+
 pub(crate) struct Prefixes<A: Address, S: Store> {
     /// The rule for the empty prefix.
     any: u32,
@@ -63,39 +72,24 @@ impl<A: Address, S: Store> Prefixes<A, S> {
     pub(crate) fn find(&self, address: A) -> u32 {
         let mut best = self.any;
         let mut link = self.root;
-        // A path has at most one node for each four bits, and a leaf.
-        for _ in 0..=A::BITS / 4 {
+        // A path has at most one node for each four bits.
+        for _ in 0..A::BITS / 4 {
             if link.is_leaf() {
-                for entry in self.leaves.entries(link) {
-                    let id = if address.agrees(entry.path, u32::from(entry.len)) {
-                        entry.id
-                    } else {
-                        NONE
-                    };
-                    best = best.min(id);
-                }
-                return best;
+                return best.min(self.leaves.find(link, address));
             }
-            let (position, slot) = if link.is_wide() {
-                let Some(wide) = &self.wide else {
-                    return best;
-                };
-                let slot = wide.slot(address);
-                (wide.agrees(address), slot)
+            let slot = if link.is_wide() {
+                self.wide.as_ref().and_then(|wide| wide.slot(address))
             } else {
-                let Some(node) = self.nodes.get(link.index()) else {
-                    return best;
-                };
-                let slot = node.slot(address.bits(link.position(), 4));
-                (address.agrees(node.path, link.position()), slot)
+                let node = self.nodes.get(link.index());
+                node.and_then(|node| node.slot_for(address, link.position()))
             };
-            let (true, Some(slot)) = (position, slot) else {
+            let Some(slot) = slot else {
                 return best;
             };
             best = best.min(slot.best);
             link = slot.link;
         }
-        best
+        best.min(self.leaves.find(link, address))
     }
 
     /// Renames every rule.

@@ -1,6 +1,7 @@
 //! Nodes of the prefix tree.
 
 use super::Entry;
+use super::leaf::BLOCK;
 use crate::NONE;
 use crate::address::Address;
 use crate::store::{OutOfMemory, Pool, Store};
@@ -67,12 +68,14 @@ impl Link {
         (self.0 >> 27 & 0xF) as usize
     }
 
+    #[inline]
     pub(super) const fn class(self) -> usize {
         (self.0 >> 25 & 3) as usize
     }
 
+    #[inline]
     pub(super) const fn capacity(self) -> usize {
-        1 << self.class()
+        BLOCK << self.class()
     }
 
     // A leaf holds at most eight prefixes.
@@ -119,9 +122,18 @@ impl<A: Address> Node<A> {
         }
     }
 
-    #[inline]
     pub(super) fn slot(&self, bits: usize) -> Option<Slot> {
         self.slots.get(bits).copied()
+    }
+
+    /// Returns the slot that `address` leads to, if the path to here is its beginning.
+    #[inline]
+    pub(super) fn slot_for(&self, address: A, position: u32) -> Option<Slot> {
+        if address.agrees(self.path, position) {
+            self.slot(address.bits(position, 4))
+        } else {
+            None
+        }
     }
 }
 
@@ -152,15 +164,15 @@ impl<A: Address, S: Store> Wide<A, S> {
         }
     }
 
-    #[inline]
-    pub(super) fn agrees(&self, address: A) -> bool {
-        address.agrees(self.path, self.position)
-    }
-
+    /// Returns the slot that `address` leads to, if the path to here is its beginning.
     #[inline]
     pub(super) fn slot(&self, address: A) -> Option<Slot> {
-        let bits = address.bits(self.position, Self::BITS);
-        self.slots.get(bits).copied()
+        if address.agrees(self.path, self.position) {
+            let bits = address.bits(self.position, Self::BITS);
+            self.slots.get(bits).copied()
+        } else {
+            None
+        }
     }
 }
 

@@ -147,7 +147,12 @@ fn matching_reaches_no_panic_and_no_allocation() {
     let graph = graph();
     let (reached, outside) = graph.reach(&ROOTS);
     // What is searched has to be there: the searches, and parsing split frames.
-    for part in ["4find7prefix4", "find3cid", "find_further", "parse_gathered"] {
+    for part in [
+        "4find7prefix4",
+        "find3cid",
+        "find_further",
+        "parse_gathered",
+    ] {
         assert!(
             reached.iter().any(|name| name.contains(part)),
             "{part} was not reached: {reached:?}"

@@ -1,7 +1,7 @@
 //! The comparison: oracle, walker and classifier must name the same rule.
 
+use super::hot::Compiled;
 use super::{PortBits, Random, Universe, matches};
-use crate::classifier::Classifier;
 use crate::pattern::Pattern;
 use crate::store::Heap;
 use crate::{RuleKey, walker};
@@ -27,7 +27,6 @@ pub struct Equivalence {
 pub struct Mismatch(pub String);
 
 type Rule<'a> = (Pattern<&'a PortBits>, RuleKey);
-type Compiled<'a> = Classifier<&'a PortBits, u32, Heap>;
 
 impl Equivalence {
     /// Starts a run.
@@ -47,6 +46,15 @@ impl Equivalence {
     ///
     /// The answers differ.
     pub fn step(&mut self) -> Result<(), Mismatch> {
+        self.step_with(&[])
+    }
+
+    /// Does the same with one more frame, split and truncated everywhere.
+    ///
+    /// # Errors
+    ///
+    /// The answers differ.
+    pub fn step_with(&mut self, frame: &[u8]) -> Result<(), Mismatch> {
         self.lists = self.lists.wrapping_add(1);
         let random = &mut self.random;
         let count = match random.below(64) {
@@ -62,6 +70,9 @@ impl Equivalence {
         let mut rules: Vec<Rule<'_>> = Vec::new();
         self.append(&world, &kinds, count, &mut compiled, &mut rules)?;
         self.compare_frames(&world, &compiled, &rules)?;
+        if !frame.is_empty() {
+            self.compare_everywhere(&compiled, &rules, frame)?;
+        }
         for _ in 0..self.random.below(4) {
             self.shrink(&mut compiled, &mut rules)?;
             self.compare_frames(&world, &compiled, &rules)?;
@@ -143,14 +154,7 @@ impl Equivalence {
             // Whole, then split everywhere or at random, then truncated everywhere or at random.
             self.compare(compiled, rules, &frame, &[&frame])?;
             if self.random.one_in(12) {
-                for at in 0..=frame.len() {
-                    let (head, tail) = frame.split_at(at);
-                    self.compare(compiled, rules, &frame, &[head, tail])?;
-                }
-                for len in 0..frame.len() {
-                    let cut = frame.get(..len).unwrap_or(&frame);
-                    self.compare(compiled, rules, cut, &[cut])?;
-                }
+                self.compare_everywhere(compiled, rules, &frame)?;
             }
             for _ in 0..4 {
                 let len = self.random.below(frame.len().saturating_add(1));
@@ -158,6 +162,21 @@ impl Equivalence {
                 let parts = self.split(cut);
                 self.compare(compiled, rules, cut, &parts)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Splits and truncates a frame at every byte.
+    fn compare_everywhere(
+        &mut self,
+        compiled: &Compiled<'_>,
+        rules: &[Rule<'_>],
+        frame: &[u8],
+    ) -> Result<(), Mismatch> {
+        for at in 0..=frame.len() {
+            let (head, tail) = frame.split_at(at);
+            self.compare(compiled, rules, frame, &[head, tail])?;
+            self.compare(compiled, rules, head, &[head])?;
         }
         Ok(())
     }

@@ -13,7 +13,8 @@ use crate::store::{OutOfMemory, Pool, Store};
 pub(super) struct Link(u32);
 
 impl Link {
-    pub(super) const EMPTY: Self = Self(Self::LEAF);
+    /// A leaf without prefixes, at a place where no leaf can be.
+    pub(super) const EMPTY: Self = Self(Self::LEAF | Self::OFFSET_MAX as u32);
     pub(super) const OFFSET_MAX: usize = (1 << 25) - 1;
     const LEAF: u32 = 1 << 31;
     const WIDE: u32 = 1 << 30;

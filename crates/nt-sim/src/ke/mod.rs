@@ -3,7 +3,7 @@
 pub(crate) mod dispatcher;
 pub(crate) mod dpc;
 pub(crate) mod irql_exports;
-mod object_exports;
+pub(crate) mod object_exports;
 mod processor_exports;
 pub(crate) mod spin_lock;
 #[cfg(test)]

@@ -42,16 +42,13 @@ pub(crate) struct General {
     pub(crate) permanent_mac: Vec<u8>,
     pub(crate) rss: Option<NDIS_RECEIVE_SCALE_CAPABILITIES>,
     pub(crate) access: i32,
-    pub(crate) direction: i32,
     pub(crate) connection: i32,
-    pub(crate) if_type: u16,
     pub(crate) connector_present: bool,
     pub(crate) statistics: u32,
     pub(crate) data_backfill: u32,
     pub(crate) context_backfill: u32,
     pub(crate) oids: Vec<u32>,
     pub(crate) offload: Option<NDIS_OFFLOAD>,
-    pub(crate) offload_hardware: Option<NDIS_OFFLOAD>,
 }
 
 impl Default for General {
@@ -78,16 +75,13 @@ impl Default for General {
             permanent_mac: Vec::new(),
             rss: None,
             access: nt::sys::NET_IF_ACCESS_BROADCAST,
-            direction: nt::sys::NET_IF_DIRECTION_SENDRECEIVE,
             connection: nt::sys::NET_IF_CONNECTION_DEDICATED,
-            if_type: IF_TYPE_ETHERNET as u16,
             connector_present: true,
             statistics: 0,
             data_backfill: 0,
             context_backfill: 0,
             oids: Vec::new(),
             offload: None,
-            offload_hardware: None,
         }
     }
 }
@@ -98,8 +92,6 @@ pub(crate) struct Adapter {
     pub(crate) if_index: u32,
     pub(crate) luid: u64,
     pub(crate) guid: GUID,
-    /// `{...}`.
-    pub(crate) guid_name: Text,
     /// `\DEVICE\{...}`.
     pub(crate) device_name: Text,
     /// The friendly name.
@@ -156,7 +148,6 @@ impl Adapter {
             luid: luid_of(IF_TYPE_ETHERNET, 0x8000 + u64::from(if_index)),
             guid,
             device_name: Text::new(&format!("\\DEVICE\\{text}")),
-            guid_name: Text::new(&text),
             instance_name: Text::new(name),
             general: Mutex::new(general),
             miniport: OnceLock::new(),

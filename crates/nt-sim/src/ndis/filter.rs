@@ -32,7 +32,6 @@ pub(crate) struct FilterDriver {
     pub(crate) characteristics: NDIS_FILTER_DRIVER_CHARACTERISTICS,
     /// The driver's context, given to FilterAttach.
     pub(crate) context: usize,
-    pub(crate) driver_object: usize,
     pub(crate) leaving: AtomicBool,
     /// Order of registration: later filters sit above earlier ones.
     pub(crate) order: u64,
@@ -92,7 +91,6 @@ fn inconsistent(
 }
 
 fn register(
-    driver_object: usize,
     context: usize,
     characteristics: *const NDIS_FILTER_DRIVER_CHARACTERISTICS,
 ) -> Result<&'static FilterDriver, i32> {
@@ -140,7 +138,6 @@ fn register(
         name: text(&c.FriendlyName),
         characteristics: c,
         context,
-        driver_object,
         leaving: AtomicBool::new(false),
         order: ndis.next_number(),
     });
@@ -213,8 +210,9 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
         driver_object: *mut c_void, context: *mut c_void, characteristics: *const NDIS_FILTER_DRIVER_CHARACTERISTICS,
         handle: *mut *mut c_void,
     ) -> i32 {
+        let _ = driver_object;
         store(handle, std::ptr::null_mut());
-        match register(driver_object as usize, context as usize, characteristics) {
+        match register(context as usize, characteristics) {
             Ok(driver) => {
                 store(handle, driver.handle());
                 if let Some(options) = driver.characteristics.SetOptionsHandler {

@@ -20,14 +20,18 @@ pub(crate) mod pnp;
 pub(crate) mod pool;
 pub(crate) mod raw;
 mod restart;
+mod rw_lock;
 pub(crate) mod signal;
+mod system;
 #[cfg(test)]
 mod tests;
+mod timer;
 mod tracker;
 mod version;
 mod worker;
 
 use std::{
+    collections::BTreeSet,
     ffi::c_void,
     sync::{
         Arc,
@@ -58,6 +62,10 @@ pub(crate) struct State {
     pub(crate) layers: arena::Arena<layer::Layer>,
     pub(crate) filter_drivers: arena::Arena<filter::FilterDriver>,
     pub(crate) pools: arena::Arena<pool::Pool>,
+    pub(crate) rw_locks: arena::Arena<rw_lock::RwLock>,
+    pub(crate) timers: arena::Arena<timer::Timer>,
+    pub(crate) work_items: arena::Arena<timer::WorkItem>,
+    pub(crate) generic_objects: Mutex<BTreeSet<usize>>,
     pub(crate) tracker: tracker::Tracker,
     pub(crate) requests: oid::Requests,
     pub(crate) workers: worker::Workers,
@@ -75,6 +83,10 @@ impl State {
             layers: arena::Arena::new("an adapter, filter module or binding handle"),
             filter_drivers: arena::Arena::new("a filter driver handle"),
             pools: arena::Arena::new("a NET_BUFFER_LIST or NET_BUFFER pool"),
+            rw_locks: arena::Arena::new("an NDIS reader-writer lock"),
+            timers: arena::Arena::new("an NDIS timer"),
+            work_items: arena::Arena::new("an NDIS work item"),
+            generic_objects: Mutex::new(BTreeSet::new()),
             tracker: tracker::Tracker::default(),
             requests: oid::Requests::default(),
             workers: worker::Workers::default(),
@@ -121,6 +133,9 @@ pub(crate) fn exports() -> Vec<&'static [Export]> {
         oid::EXPORTS,
         pnp::EXPORTS,
         pool::EXPORTS,
+        rw_lock::EXPORTS,
+        system::EXPORTS,
+        timer::EXPORTS,
         version::EXPORTS,
     ]
 }
@@ -257,6 +272,7 @@ fn owner(handle: *mut c_void) -> usize {
         && !handle.is_null()
         && !ndis.layers.contains(handle)
         && !ndis.filter_drivers.contains(handle)
+        && !ndis.generic_objects.lock().contains(&(handle as usize))
     {
         crate::bugcheck!(Rule::NdisBadHandle, handle;
             "{handle:p} is no handle of a driver, adapter, filter module or binding");
@@ -277,6 +293,42 @@ fn check_owner_left_nothing(owner: usize, name: &str) {
             tag(pool.tag),
             pool.outstanding()
         ));
+    }
+    let locks = ndis
+        .rw_locks
+        .live()
+        .into_iter()
+        .filter(|l| l.owner == owner)
+        .count();
+    if locks > 0 {
+        left.push(format!("{locks} reader-writer locks"));
+    }
+    let timers: Vec<_> = ndis
+        .timers
+        .live()
+        .into_iter()
+        .filter(|t| t.owner == owner)
+        .collect();
+    let items: Vec<_> = ndis
+        .work_items
+        .live()
+        .into_iter()
+        .filter(|i| i.owner == owner)
+        .collect();
+    let pending = timers.iter().filter(|t| t.is_armed()).count()
+        + items
+            .iter()
+            .filter(|i| i.queued.load(Ordering::Acquire))
+            .count();
+    if pending > 0 {
+        crate::bugcheck!(Rule::NdisPendingAtDetach, owner, pending;
+            "{name} is gone and {pending} of its timers and work items are still to run");
+    }
+    if !timers.is_empty() {
+        left.push(format!("{} timers", timers.len()));
+    }
+    if !items.is_empty() {
+        left.push(format!("{} work items", items.len()));
     }
     if !left.is_empty() {
         crate::bugcheck!(Rule::NdisObjectLeaked, owner, left.len();

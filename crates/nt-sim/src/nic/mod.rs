@@ -91,7 +91,6 @@ impl Nic {
             rss: (config.queues > 1).then(|| rss::Rss::capabilities(config.queues)),
             oids: oids::SUPPORTED.to_vec(),
             offload: Some(oids::offload()),
-            offload_hardware: Some(oids::offload()),
             ..General::default()
         };
         let capacity = config.mtu as usize + 14 + 4;

@@ -5,6 +5,7 @@ mod driver;
 mod lifecycle;
 mod requests;
 mod rules;
+mod services;
 
 use crate::{LabError, Rule};
 

@@ -1,7 +1,7 @@
 //! The one walk over a frame's headers.
 
 use crate::packet::{Depth, protocol};
-use crate::quic::{Quic, QuicIncomplete, SHORT_CID_MAX};
+use crate::quic::{Quic, SHORT_CID_MAX};
 use crate::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Facts, Ipv4, Ipv6, Tcp};
 
 /// Offset of the network header. With VLAN tags there is none that rules see.
@@ -109,32 +109,41 @@ pub(crate) const fn is_ipv6_extension(number: u8) -> bool {
     matches!(number, 0 | 43 | 44 | 51 | 60 | 135 | 139 | 140)
 }
 
+/// Finds the connection ID that rules compare: what [`Quic::parse`] finds, without the parts that rules do not look at.
 #[inline]
 fn parse_quic(found: Found, start: u8, bytes: &[u8]) -> Found {
-    match Quic::parse(bytes) {
-        Ok(Quic::Long {
-            destination,
-            source,
-            ..
-        }) => {
-            // Flags, version, two lengths and the destination ID lie before the source ID. An ID has at most 255 bytes, so
-            // that no sum can wrap and no length is cut.
-            let before = 7u16.wrapping_add(destination.len() as u16);
-            found
-                .with(Facts::QUIC_LONG)
-                .with_cid(u16::from(start).wrapping_add(before), source.len() as u8)
-        }
-        Ok(Quic::Short { destination }) => {
-            let found = found.with(Facts::QUIC_SHORT);
-            let found = found.with_cid(u16::from(start).wrapping_add(1), destination.len() as u8);
-            if destination.len() < SHORT_CID_MAX {
-                found.cut()
-            } else {
-                found
-            }
-        }
-        Err(QuicIncomplete) => found.cut(),
+    let Some((&first, rest)) = bytes.split_first() else {
+        return found.cut();
+    };
+    if first & 0x80 != 0 {
+        return parse_quic_long(found, start, bytes);
     }
+    let size = rest.len().min(SHORT_CID_MAX) as u8;
+    let found = found
+        .with(Facts::QUIC_SHORT)
+        .with_cid(u16::from(start).wrapping_add(1), size);
+    if rest.len() < SHORT_CID_MAX {
+        found.cut()
+    } else {
+        found
+    }
+}
+
+fn parse_quic_long(found: Found, start: u8, bytes: &[u8]) -> Found {
+    let Ok(Quic::Long {
+        destination,
+        source,
+        ..
+    }) = Quic::parse(bytes)
+    else {
+        return found.cut();
+    };
+    // Flags, version, two lengths and the destination ID lie before the source ID. An ID has at most 255 bytes, so that no
+    // sum can wrap and no length is cut.
+    let before = 7u16.wrapping_add(destination.len() as u16);
+    found
+        .with(Facts::QUIC_LONG)
+        .with_cid(u16::from(start).wrapping_add(before), source.len() as u8)
 }
 
 #[inline(never)]

@@ -201,6 +201,11 @@ impl ThunkPage {
         at as *const ()
     }
 
+    /// The first thunk.
+    pub(crate) fn first(&self) -> *const () {
+        self.base as *const ()
+    }
+
     /// Makes the thunks executable and no longer writable.
     pub(crate) fn seal(&mut self) -> std::io::Result<()> {
         // SAFETY: the mapping made in `new`.

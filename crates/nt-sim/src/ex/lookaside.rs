@@ -162,22 +162,20 @@ fn delete(function: &str, list: *mut Fields, free_block: impl Fn(*mut u8)) {
 
 /// Deletes a list of the first generation, whose free function takes the block only.
 fn delete_old(function: &'static str, list: *mut Fields) {
-    let own = crate::mm::routine_address("ExFreePool");
     let fields = guest::load(list);
-    let free = fields.FreeEx.map_or(own, |free| free as *const ());
-    delete(function, list, |block| {
-        if free == own {
-            pool::free(function, block, None);
-        } else {
+    let free = fields.FreeEx.map(|free| free as *const ());
+    delete(function, list, |block| match free {
+        Some(free) if !crate::mm::is_routine(free, "ExFreePool") => {
             crate::invoke!(free, block as usize);
         }
+        _ => pool::free(function, block, None),
     });
 }
 
 fn free_ex(function: &'static str, list: *mut LOOKASIDE_LIST_EX, block: *mut u8) {
     let fields = guest::load(list.cast::<Fields>());
     match fields.FreeEx.map(|free| free as *const ()) {
-        Some(free) if free != crate::mm::routine_address(DEFAULT_FREE_EX) => {
+        Some(free) if !crate::mm::is_routine(free, DEFAULT_FREE_EX) => {
             crate::invoke!(free, block as usize, list as usize);
         }
         _ => pool::free(function, block, Some(Tag(fields.Tag))),
@@ -189,7 +187,7 @@ const DEFAULT_FREE_EX: &str = "ExpFreeLookasideDefault";
 
 exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     /// Makes a list of non-paged blocks. The depth argument is reserved.
-    #[irql(DISPATCH)]
+    #[irql(DISPATCH)] #[raises]
     fn ExInitializeNPagedLookasideList(
         list: *mut GENERAL_LOOKASIDE_POOL,
         allocate: *const (),
@@ -207,7 +205,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Makes a list of paged blocks.
-    #[irql(APC)]
+    #[irql(APC)] #[raises]
     fn ExInitializePagedLookasideList(
         list: *mut GENERAL_LOOKASIDE_POOL,
         allocate: *const (),
@@ -235,7 +233,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Makes a list whose functions get the list.
-    #[irql(DISPATCH)]
+    #[irql(DISPATCH)] #[raises]
     fn ExInitializeLookasideListEx(
         list: *mut LOOKASIDE_LIST_EX,
         allocate: *const (),
@@ -292,7 +290,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         let fields = guest::load(fields_at);
         let pool_type = fields.Type as u32;
         match fields.AllocateEx.map(|allocate| allocate as *const ()) {
-            Some(allocate) if allocate != crate::mm::routine_address(DEFAULT_ALLOCATE_EX) => {
+            Some(allocate) if !crate::mm::is_routine(allocate, DEFAULT_ALLOCATE_EX) => {
                 crate::invoke!(allocate, pool_type, fields.Size, fields.Tag, list as usize) as *mut u8
             }
             _ => pool::allocate(

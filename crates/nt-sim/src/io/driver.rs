@@ -95,6 +95,12 @@ impl Driver {
         self.object.address as *mut DRIVER_OBJECT
     }
 
+    /// Where the driver's file is mapped; 0 for a linked driver.
+    pub(crate) fn image_base(&self) -> usize {
+        // SAFETY: the object is ours and lives as long as this.
+        unsafe { (*self.body()).DriverStart as usize }
+    }
+
     /// Calls `DriverEntry`.
     pub(crate) fn start(&self, entry: *const ()) -> NTSTATUS {
         let mut path: Vec<u16> = format!(

@@ -1,11 +1,12 @@
 //! Drivers: loading, starting, unloading, and what they left behind.
 
-use std::{collections::BTreeSet, fmt, path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use super::{Lab, LabError, NtStatus};
 use crate::{
     io,
     kernel::{kernel, strict},
+    mem::caller::LINKED,
     pe::{Import, Module},
     verifier::Rule,
 };
@@ -222,17 +223,43 @@ impl Driver<'_> {
     }
 }
 
+/// Kinds of leaks that are the memory's.
+const POOL_BLOCKS: &str = "pool blocks";
+const MDLS: &str = "MDLs, locks or mappings";
+
 /// Looks for what a driver left; in strict mode anything stops the kernel.
 fn check_clean(driver: &Arc<io::driver::Driver>, when: &str) -> UnloadReport {
     let report = UnloadReport {
         leaks: leaks(driver),
         deepest_stack: kernel().verifier.deepest_stack_now(),
     };
+    if strict() {
+        // Damage and pure leaks of memory have rules of their own.
+        let memory_only = report
+            .leaks
+            .iter()
+            .all(|leak| leak.kind == POOL_BLOCKS || leak.kind == MDLS);
+        if memory_only {
+            kernel()
+                .mem
+                .check_unloaded(memory_owner(driver), &driver.name);
+        }
+    }
     if strict() && !report.is_clean() {
         crate::bugcheck!(Rule::LeakAtUnload, report.leaks.len();
             "{}: {when} left things behind\n{report}", driver.name);
     }
     report
+}
+
+/// What the driver's memory is filed under.
+fn memory_owner(driver: &io::driver::Driver) -> u16 {
+    match driver.image_base() {
+        0 => LINKED,
+        // Who called is not looked up in fast mode.
+        _ if !strict() => LINKED,
+        base => kernel().mem.owner_of_image(base),
+    }
 }
 
 /// What is left of a driver.
@@ -299,28 +326,23 @@ fn leaks(driver: &Arc<io::driver::Driver>) -> Vec<Leak> {
         mine.map(|t| t.name.clone()).collect()
     };
     count("threads", threads.len(), threads.join(", "));
-    let owners: BTreeSet<u16> = kernel
-        .mem
-        .pool
-        .counts()
-        .into_keys()
-        .map(|(_, o)| o)
-        .collect();
-    for leak in owners
-        .into_iter()
-        .filter(|&o| o != 0)
-        .flat_map(|o| kernel.mem.pool.leaks(o))
-    {
+    let owner = memory_owner(driver);
+    for leak in kernel.mem.pool.leaks(owner) {
         leaks.push(Leak {
-            kind: "pool blocks",
+            kind: POOL_BLOCKS,
             count: leak.blocks as usize,
-            details: format!("tag '{}', {} bytes", leak.tag, leak.bytes),
+            details: format!(
+                "tag '{}', {} bytes{}",
+                leak.tag,
+                leak.bytes,
+                crate::mem::report::leak_places(&leak)
+            ),
         });
     }
-    let mdls = kernel.mem.mdl_leaks(None);
+    let mdls = kernel.mem.mdl_leaks(Some(owner));
     if !mdls.is_empty() {
         leaks.push(Leak {
-            kind: "MDL things",
+            kind: MDLS,
             count: mdls.len(),
             details: mdls
                 .iter()

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::kernel::{kernel, strict};
+
 /// A pool tag: four characters that name the purpose of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag(pub u32);
@@ -51,22 +53,27 @@ impl Caller {
     }
 }
 
+/// The owner of what linked drivers allocate; in fast mode, of what any driver does.
+pub const LINKED: u16 = 1;
+
 /// Frames that are remembered of a stack.
 const MAX_FRAMES: usize = 24;
 
 /// Finds out who called the exported function that runs now: the innermost driver frames, and the image of the first.
 /// Empty in fast mode, where nobody asks.
 pub(crate) fn capture() -> Caller {
-    if !crate::kernel::strict() {
+    if !strict() {
         return Caller {
-            owner: 1,
+            owner: LINKED,
             ..Caller::default()
         };
     }
     let thread = crate::sched::try_current().map_or(0, |thread| u64::from(thread.id));
     let stack: Arc<[usize]> = crate::mem::stack::driver_frames(MAX_FRAMES).into();
+    let image = stack.first().and_then(|&frame| crate::pe::find(frame));
+    let owner = image.map_or(LINKED, |image| kernel().mem.owner_of_image(image.base()));
     Caller {
-        owner: 1,
+        owner,
         stack,
         thread,
     }

@@ -91,6 +91,8 @@ pub struct Memory {
     pub(crate) pins: Pins,
     pub(crate) mdls: mdl::Mdls,
     contiguous: Mutex<HashMap<usize, mdl::Contiguous>>,
+    /// Bases of the images that have allocated something; an owner's number follows from the place.
+    images: Mutex<Vec<usize>>,
 }
 
 impl Memory {
@@ -119,6 +121,7 @@ impl Memory {
             pins: Pins::default(),
             mdls: mdl::Mdls::default(),
             contiguous: Mutex::default(),
+            images: Mutex::default(),
         })
     }
 
@@ -139,6 +142,17 @@ impl Memory {
         left.extend(self.mdls.mapped_into(space.id()));
         self.spaces.delete(&self.phys, &self.pins, space);
         if left.is_empty() { Ok(()) } else { Err(left) }
+    }
+
+    /// The number that what an image allocates is filed under.
+    pub fn owner_of_image(&self, base: usize) -> u16 {
+        let mut images = self.images.lock();
+        let known = images.iter().position(|&image| image == base);
+        let place = known.unwrap_or_else(|| {
+            images.push(base);
+            images.len() - 1
+        });
+        caller::LINKED + 1 + place as u16
     }
 
     /// What images hold of MDLs, pages and mappings; `owner` `None` means every image.

@@ -200,6 +200,16 @@ pub(crate) fn mdl_result<T>(function: &str, mdl: usize, result: Result<T, MdlErr
     }
 }
 
+/// Where leaked blocks were allocated, a line for each place; nothing in fast mode.
+pub(crate) fn leak_places(leak: &super::pool::Leak) -> String {
+    let mut text = String::new();
+    for (block, count) in &leak.examples {
+        let _ = write!(text, "\n  {count} like {block}");
+        write_stack(&mut text, "allocated", &block.caller);
+    }
+    text
+}
+
 fn mdl_leak_words(leaks: &[MdlLeak]) -> String {
     let mut text = String::new();
     for leak in leaks {
@@ -239,10 +249,7 @@ impl Memory {
                 "\n  tag '{}': {} blocks, {} bytes",
                 leak.tag, leak.blocks, leak.bytes
             );
-            for (block, count) in &leak.examples {
-                let _ = write!(text, "\n   {count} like {block}");
-                write_stack(&mut text, "allocated", &block.caller);
-            }
+            text.push_str(&leak_places(leak));
         }
         crate::bugcheck!(Rule::PoolLeak, 0x62, leaks[0].tag.0, blocks, bytes; "{image} left {blocks} blocks of {bytes} bytes behind:{text}");
     }

@@ -64,6 +64,6 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
         if !exists(&name) {
             return std::ptr::null();
         }
-        export::lookup("ndis.sys", &name).map_or(std::ptr::null(), |e| e.address)
+        export::lookup("ndis.sys", &name).map_or(std::ptr::null(), crate::mm::address_for_caller)
     }
 }

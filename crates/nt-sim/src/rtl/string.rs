@@ -274,13 +274,13 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// The upper-case form of a character.
-    #[irql(PASSIVE)]
+    #[irql(APC)]
     fn RtlUpcaseUnicodeChar(unit: u16) -> u16 {
         upcase(unit)
     }
 
     /// The lower-case form of a character.
-    #[irql(PASSIVE)]
+    #[irql(APC)]
     fn RtlDowncaseUnicodeChar(unit: u16) -> u16 {
         downcase(unit)
     }
@@ -330,7 +330,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Frees the buffer of a string that a function here allocated.
-    #[irql(PASSIVE)]
+    #[irql(APC)]
     fn RtlFreeUnicodeString(string: *mut UNICODE_STRING) {
         let buffer = guest::load(string).Buffer;
         if !buffer.is_null() {
@@ -340,7 +340,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Frees the buffer of a string that a function here allocated.
-    #[irql(PASSIVE)]
+    #[irql(APC)]
     fn RtlFreeAnsiString(string: *mut STRING) {
         let buffer = guest::load(string).Buffer;
         if !buffer.is_null() {

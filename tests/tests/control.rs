@@ -133,3 +133,47 @@ fn s01_1_4_there_is_no_dos_device() {
     let answer = status(process.open(r"\??\xdp").open());
     assert_eq!(answer, NtStatus(0xC000_0034_u32 as i32));
 }
+
+/// A self-relative descriptor that gives everybody (S-1-1-0) all access.
+fn everybody() -> Vec<u8> {
+    let sid = [1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+    let mut ace = vec![0, 0, 20, 0];
+    ace.extend(0x1000_0000_u32.to_le_bytes());
+    ace.extend(sid);
+    let mut descriptor = vec![1, 0, 4, 0x80];
+    descriptor.extend([0; 12]);
+    descriptor.extend(20_u32.to_le_bytes());
+    descriptor.extend([2, 0, 28, 0, 1, 0, 0, 0]);
+    descriptor.extend(ace);
+    descriptor
+}
+
+#[test]
+fn s01_1_1_an_administrator_overrides_the_descriptor_of_a_device_class() {
+    const SECURITY: &str = r"\Registry\Machine\System\CurrentControlSet\Control\Class\{0903d898-39c3-4a0f-8528-13658fb280f3}\Properties";
+    const REG_BINARY: u32 = 3;
+    let lab = lab().boot().unwrap();
+    lab.set_registry_value(SECURITY, "Security", REG_BINARY, &everybody())
+        .unwrap();
+    let _driver = load(&lab).unwrap();
+    let user = lab.user("someone").unwrap();
+    assert_eq!(status(user.open(r"\Device\xdpapi\xsk").open()), NtStatus(0));
+    for other in [r"\Device\xdp", r"\Device\xdpapi\program"] {
+        assert_eq!(
+            status(user.open(other).open()),
+            ACCESS_DENIED,
+            "{other} keeps its own"
+        );
+    }
+}
+
+#[test]
+fn s01_1_5_the_start_is_refused_when_a_descriptor_is_damaged_and_leaves_nothing() {
+    const SECURITY: &str = r"\Registry\Machine\System\CurrentControlSet\Control\Class\{28f93d3f-4c0a-4a7c-8ff1-96b24e19b856}\Properties";
+    let lab = lab().boot().unwrap();
+    lab.set_registry_value(SECURITY, "Security", 3, &[1, 2, 3])
+        .unwrap();
+    assert!(load(&lab).is_err());
+    lab.delete_registry_value(SECURITY, "Security").unwrap();
+    assert!(load(&lab).unwrap().unload().unwrap().is_clean());
+}

@@ -82,6 +82,7 @@ fn table() -> &'static HashMap<(&'static str, &'static str), &'static Export> {
 }
 
 /// Every exported name.
+#[cfg(test)]
 pub(crate) fn all() -> impl Iterator<Item = &'static Export> {
     table().values().copied()
 }

@@ -49,7 +49,7 @@ mod verifier;
 pub use kernel::{ClockMode, Mode};
 pub use lab::{
     Driver, Handle, Lab, LabBuilder, LabError, Leak, NtStatus, Output, Pending, Process,
-    UnloadReport, UserMemory,
+    TraceEvent, UnloadReport, UserMemory,
     nic::{FilterAttach, FilterModule, Nic, NicBuilder, Stack, Wire},
 };
 pub use mem::faults::{FaultPlan, InjectedFault};

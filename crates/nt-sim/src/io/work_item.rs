@@ -85,12 +85,6 @@ pub(crate) fn queue_internal(job: impl FnOnce() + Send + 'static) {
     wake();
 }
 
-/// Work items that are queued now.
-pub(crate) fn queued() -> usize {
-    let items = kernel().io.work.items.lock();
-    items.values().filter(|i| i.queued).count()
-}
-
 /// Work items that were allocated or initialised and not freed.
 pub(crate) fn alive() -> usize {
     kernel().io.work.items.lock().len()

@@ -141,13 +141,6 @@ fn forget(waits: &mut BTreeMap<usize, VecDeque<Arc<Wait>>>, wait: &Arc<Wait>) {
     }
 }
 
-impl Dispatcher {
-    /// Whether a thread waits for something in `range`.
-    pub(crate) fn waited_in(&self, range: std::ops::Range<usize>) -> Option<usize> {
-        self.waits.lock().range(range).next().map(|(a, _)| *a)
-    }
-}
-
 /// Waits for one of `objects`, or for all. `timeout` is in Windows units; `None` waits for ever.
 pub(crate) fn wait(objects: &[usize], all: bool, timeout: Option<i64>) -> i32 {
     let thread = sched::current();

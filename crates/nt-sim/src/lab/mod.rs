@@ -6,6 +6,7 @@ mod faults;
 pub(crate) mod nic;
 mod process;
 mod status;
+mod system;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ pub use self::{
     driver::{Driver, Leak, UnloadReport},
     process::{Handle, Output, Pending, Process, UserMemory},
     status::NtStatus,
+    system::TraceEvent,
 };
 use crate::{
     clock::Clock,

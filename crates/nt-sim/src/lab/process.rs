@@ -100,6 +100,11 @@ impl Lab {
 }
 
 impl<'lab> Process<'lab> {
+    /// Name of the process.
+    pub fn name(&self) -> &str {
+        &self.process.name
+    }
+
     /// Number of the process.
     pub fn id(&self) -> usize {
         self.process.id

@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 
 pub(crate) use self::{
     body::Body,
-    directory::{Resolved, parse_object_attributes, unicode_string},
+    directory::{parse_object_attributes, unicode_string},
     exports::{fill_types, new_handle},
     handles::{Handle, HandleTable, KERNEL_HANDLE},
 };
@@ -85,10 +85,6 @@ impl Object {
     /// The owner's data, if it is of type `T`.
     pub(crate) fn data<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         Arc::clone(&self.data).downcast().ok()
-    }
-
-    pub(crate) fn handle_count(&self) -> i64 {
-        self.handles.load(Ordering::Acquire)
     }
 }
 
@@ -175,16 +171,6 @@ impl Ob {
             crate::io::file::last_reference_gone(object);
         }
         self.by_address.lock().remove(&object.address);
-    }
-
-    /// Objects of a kind that are alive.
-    pub(crate) fn all(&self, kind: Kind) -> Vec<Arc<Object>> {
-        let objects = self.by_address.lock();
-        objects
-            .values()
-            .filter(|o| o.kind == kind)
-            .cloned()
-            .collect()
     }
 }
 

@@ -71,26 +71,6 @@ impl Sid {
         bytes.extend(self.sub.iter().flat_map(|s| s.to_le_bytes()));
         bytes
     }
-
-    /// Reads SDDL's two-letter names and `S-1-…`.
-    pub(crate) fn parse(text: &str) -> Option<Sid> {
-        Some(match text {
-            "SY" => Sid::system(),
-            "BA" => Sid::administrators(),
-            "BU" => Sid::users(),
-            "AU" => Sid::authenticated_users(),
-            "WD" => Sid::everyone(),
-            "LS" => Sid::new(5, &[19]),
-            "NS" => Sid::new(5, &[20]),
-            "IU" => Sid::new(5, &[4]),
-            _ => {
-                let mut parts = text.strip_prefix("S-1-")?.split('-');
-                let authority = parts.next()?.parse().ok()?;
-                let sub = parts.map(str::parse).collect::<Result<_, _>>().ok()?;
-                Sid { authority, sub }
-            }
-        })
-    }
 }
 
 /// One entry of an access list.

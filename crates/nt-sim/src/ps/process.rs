@@ -23,7 +23,6 @@ pub(crate) enum ProcessKind {
 pub(crate) struct Process {
     pub(crate) id: usize,
     pub(crate) name: String,
-    pub(crate) kind: ProcessKind,
     /// Runs 32-bit code.
     pub(crate) is_32_bit: std::sync::atomic::AtomicBool,
     pub(crate) token: Token,
@@ -46,7 +45,6 @@ impl Process {
         Process {
             id,
             name: name.to_owned(),
-            kind,
             is_32_bit: std::sync::atomic::AtomicBool::new(false),
             token: match kind {
                 ProcessKind::System => Token::system(),

@@ -10,6 +10,10 @@ use crate::{arch, irql, kernel, sched, verifier};
 
 /// Highest IRQL at which a function may be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(
+    clippy::upper_case_acronyms,
+    reason = "levels are written as the reference pages write them"
+)]
 pub(crate) enum MaxIrql {
     PASSIVE,
     APC,

@@ -7,15 +7,6 @@
 //!
 //! Start with [`Lab`].
 
-#![expect(
-    non_snake_case,
-    reason = "exported functions carry the names drivers import"
-)]
-#![expect(
-    clippy::too_many_arguments,
-    reason = "exported functions have the parameters that Windows gave them"
-)]
-
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 compile_error!("nt-sim runs x86-64 drivers and needs an x86-64 Linux host");
 
@@ -48,8 +39,8 @@ mod verifier;
 
 pub use kernel::{ClockMode, Mode};
 pub use lab::{
-    Driver, Handle, Lab, LabBuilder, LabError, Leak, NtStatus, Output, Pending, Process,
-    TraceEvent, UnloadReport, UserMemory,
+    CounterInstance, Driver, Handle, Lab, LabBuilder, LabError, Leak, NtStatus, Output, Pending,
+    Process, TraceEvent, UnloadReport, UserMemory,
     nic::{FilterAttach, FilterModule, Nic, NicBuilder, Stack, Wire},
 };
 pub use mem::faults::{FaultPlan, InjectedFault};

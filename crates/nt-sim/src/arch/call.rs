@@ -66,6 +66,10 @@ impl CallFrame {
 /// Bytes between the call stub's frame and those of exported functions.
 const HOST_GAP: u64 = 256;
 
+#[expect(
+    improper_ctypes,
+    reason = "the stubs only store into the first field of the frame"
+)]
 unsafe extern "sysv64" {
     /// Calls `function` with `count` integer arguments (at least four slots readable at
     /// `arguments`) in the Windows x64 convention, on `stack` if that is not null.
@@ -179,6 +183,7 @@ pub(crate) fn call_driver(function: *const (), arguments: &[u64]) -> u64 {
     } else {
         0
     };
+    let host_rsp = (block as usize + super::block::HOST_RSP) as *mut u64;
     // SAFETY: the caller names a function of a driver image and its arguments; the stub keeps the
     // host's registers; `stack` is the free part of this thread's kernel stack.
     let result = unsafe {
@@ -188,7 +193,7 @@ pub(crate) fn call_driver(function: *const (), arguments: &[u64]) -> u64 {
             arguments.len(),
             stack,
             &raw mut frame,
-            &raw mut (*block).host_rsp,
+            host_rsp,
         )
     };
     // SAFETY: as above; undoes what the call and the thunks under it changed.

@@ -286,9 +286,9 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
             if asynchronous != 0 && routine != 0 {
                 let item = routine as *const nt::sys::WORK_QUEUE_ITEM;
                 // SAFETY: kernel callers pass a work queue item here, and keep it.
-                let (call, parameter) = unsafe { ((*item).WorkerRoutine, (*item).Parameter) };
-                let call = call.map_or(0, |f| f as *const () as usize);
-                invoke!(call, parameter);
+                let item = unsafe { item.read() };
+                let call = item.WorkerRoutine.map_or(0, |f| f as *const () as usize);
+                invoke!(call, item.Parameter);
             }
             dispatcher::update(signal.address(), |_| 1);
         });

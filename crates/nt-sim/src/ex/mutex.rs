@@ -16,10 +16,14 @@ fn set_owner(mutex: *mut FAST_MUTEX, owner: usize) {
     unsafe { (*mutex).Owner = owner as *mut _ };
 }
 
-fn try_take(mutex: *mut FAST_MUTEX) -> bool {
+/// The count, which comes first.
+fn count<'a>(mutex: *mut FAST_MUTEX) -> &'a std::sync::atomic::AtomicI32 {
     // SAFETY: the caller passes a fast mutex, whose count is only used atomically.
-    let count = unsafe { std::sync::atomic::AtomicI32::from_ptr(&raw mut (*mutex).Count) };
-    count
+    unsafe { std::sync::atomic::AtomicI32::from_ptr(mutex.cast()) }
+}
+
+fn try_take(mutex: *mut FAST_MUTEX) -> bool {
+    count(mutex)
         .compare_exchange(
             FREE,
             0,
@@ -51,9 +55,7 @@ fn release(mutex: *mut FAST_MUTEX) {
             "the fast mutex at {mutex:p} was released by a thread that does not own it");
     }
     set_owner(mutex, 0);
-    // SAFETY: as in `try_take`.
-    let count = unsafe { std::sync::atomic::AtomicI32::from_ptr(&raw mut (*mutex).Count) };
-    count.store(FREE, std::sync::atomic::Ordering::Release);
+    count(mutex).store(FREE, std::sync::atomic::Ordering::Release);
     dispatcher::update(event(mutex), |_| 1);
 }
 

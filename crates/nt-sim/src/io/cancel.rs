@@ -20,8 +20,11 @@ pub(crate) fn cancel(irp: *mut IRP) -> bool {
     }
     // SAFETY: the packet is alive: not completed, and `state` keeps its memory.
     unsafe { (*irp).Cancel = 1 };
+    let slot = irp
+        .wrapping_byte_add(std::mem::offset_of!(IRP, CancelRoutine))
+        .cast();
     // SAFETY: as above; drivers exchange the field with interlocked operations.
-    let slot = unsafe { AtomicUsize::from_ptr((&raw mut (*irp).CancelRoutine).cast()) };
+    let slot = unsafe { AtomicUsize::from_ptr(slot) };
     let routine = slot.swap(0, Ordering::AcqRel);
     if routine == 0 {
         spin_lock::release_raised(lock, "IoReleaseCancelSpinLock");
@@ -30,8 +33,7 @@ pub(crate) fn cancel(irp: *mut IRP) -> bool {
     }
     // SAFETY: as above.
     unsafe { (*irp).CancelIrql = old };
-    // SAFETY: as above.
-    let location = unsafe { (*irp).Tail.Overlay.CurrentStackLocation };
+    let location = state.location();
     // SAFETY: a driver set the routine, so the packet is at one of its locations.
     let device = unsafe { (*location).DeviceObject };
     invoke!(routine, device, irp);

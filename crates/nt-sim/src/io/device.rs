@@ -97,8 +97,10 @@ fn create(
     unsafe { (*device).StackSize = 1 };
     // SAFETY: as above.
     unsafe { (*device).DeviceExtension = extension as *mut _ };
-    // SAFETY: as above; the driver object is alive.
-    unsafe { (*device).NextDevice = (*driver).DeviceObject };
+    // SAFETY: the driver object is alive.
+    let next = unsafe { (*driver).DeviceObject };
+    // SAFETY: as above.
+    unsafe { (*device).NextDevice = next };
     let object = kernel.ob.create(Kind::Device, Ok(body), Arc::new(()));
     if let Some(name) = &name
         && let Err(status) = kernel.ob.name(&object, name)
@@ -134,7 +136,9 @@ fn delete(device: &Arc<Device>) {
         }
         if next == address {
             // SAFETY: as above.
-            unsafe { *link = (*next).NextDevice };
+            let after = unsafe { (*next).NextDevice };
+            // SAFETY: as above.
+            unsafe { *link = after };
             break;
         }
         // SAFETY: as above.
@@ -179,7 +183,9 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         // SAFETY: both devices are alive.
         unsafe { (*below).AttachedDevice = source.body() };
         // SAFETY: as above.
-        unsafe { (*source.body()).StackSize = (*below).StackSize + 1 };
+        let size = unsafe { (*below).StackSize } + 1;
+        // SAFETY: as above.
+        unsafe { (*source.body()).StackSize = size };
         below
     }
 

@@ -68,7 +68,7 @@ impl Driver {
         let table = unsafe { &raw mut (*object).MajorFunction }.cast::<usize>();
         for major in 0..28 {
             // SAFETY: the table has 28 entries.
-            unsafe { table.add(major).write(invalid) };
+            unsafe { table.wrapping_add(major).write(invalid) };
         }
         let extension_pointer = extension.address() as *mut DRIVER_EXTENSION;
         // SAFETY: as above.
@@ -132,7 +132,7 @@ impl Driver {
         // SAFETY: the driver object is alive.
         let table = unsafe { &raw const (*self.body()).MajorFunction }.cast::<usize>();
         // SAFETY: major function codes are below 28 (checked when requests are made).
-        unsafe { table.add(usize::from(major)).read() }
+        unsafe { table.wrapping_add(usize::from(major)).read() }
     }
 
     /// Forgets the driver object.

@@ -53,9 +53,11 @@ pub(crate) fn create(device: &Arc<Device>, rest: &str, synchronous: bool) -> Arc
 }
 
 fn count(device: *mut DEVICE_OBJECT, change: i32) {
+    let references = device
+        .wrapping_byte_add(std::mem::offset_of!(DEVICE_OBJECT, ReferenceCount))
+        .cast();
     // SAFETY: the device object is alive: the file, or its maker, holds it. Others count too.
-    let references =
-        unsafe { std::sync::atomic::AtomicI32::from_ptr(&raw mut (*device).ReferenceCount) };
+    let references = unsafe { std::sync::atomic::AtomicI32::from_ptr(references) };
     references.fetch_add(change, Ordering::AcqRel);
 }
 
@@ -79,7 +81,7 @@ pub(crate) fn last_handle_closed(object: &Arc<Object>) {
         return;
     };
     if file.opened.load(Ordering::Acquire) {
-        request::simple(object, &file.device, IRP_MJ_CLEANUP as u8, "IRP_MJ_CLEANUP");
+        request::simple(object, &file.device, IRP_MJ_CLEANUP, "IRP_MJ_CLEANUP");
         add_flags(object, FO_CLEANUP_COMPLETE);
     }
 }
@@ -90,7 +92,7 @@ pub(crate) fn last_reference_gone(object: &Arc<Object>) {
         return;
     };
     if file.opened.load(Ordering::Acquire) {
-        request::simple(object, &file.device, IRP_MJ_CLOSE as u8, "IRP_MJ_CLOSE");
+        request::simple(object, &file.device, IRP_MJ_CLOSE, "IRP_MJ_CLOSE");
     }
     count(file.device.body(), -1);
 }

@@ -60,9 +60,9 @@ impl Irp {
         unsafe { (*irp).CurrentLocation = locations as i8 + 1 };
         let end = body.address() + size;
         // SAFETY: as above; one past the last location, as in a packet nobody was given yet.
-        unsafe { (*irp).Tail.Overlay.CurrentStackLocation = end as *mut IO_STACK_LOCATION };
+        unsafe { (*overlay(irp)).CurrentStackLocation = end as *mut IO_STACK_LOCATION };
         // SAFETY: as above.
-        unsafe { (*irp).Tail.Overlay.Thread = sched::current().kthread().cast() };
+        unsafe { (*overlay(irp)).Thread = sched::current().kthread().cast() };
         let made_by_driver = finish.is_none();
         let irp = Arc::new(Irp {
             body,
@@ -87,9 +87,13 @@ impl Irp {
 
     /// The location that the next driver will get.
     pub(crate) fn next_location(&self) -> *mut IO_STACK_LOCATION {
-        // SAFETY: the packet is alive.
-        let current = unsafe { (*self.pointer()).Tail.Overlay.CurrentStackLocation };
-        current.wrapping_sub(1)
+        self.location().wrapping_sub(1)
+    }
+
+    /// The location of the driver that has the packet.
+    pub(crate) fn location(&self) -> *mut IO_STACK_LOCATION {
+        // SAFETY: the packet's memory is there as long as this is.
+        unsafe { (*overlay(self.pointer())).CurrentStackLocation }
     }
 
     pub(crate) fn completed(&self) -> bool {
@@ -109,6 +113,12 @@ impl Irp {
             recent.push_back(irp);
         }
     }
+}
+
+/// The part of a packet that is the I/O manager's and its owner's.
+pub(crate) fn overlay(irp: *mut IRP) -> *mut nt::sys::IRP_Tail_Overlay {
+    irp.wrapping_byte_add(std::mem::offset_of!(IRP, Tail))
+        .cast()
 }
 
 /// The packet at `irp`, which a driver says is one.
@@ -145,7 +155,7 @@ pub(crate) fn call_driver(device: usize, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: as above.
     unsafe { (*irp).CurrentLocation = location };
     // SAFETY: as above.
-    unsafe { (*irp).Tail.Overlay.CurrentStackLocation = slot };
+    unsafe { (*overlay(irp)).CurrentStackLocation = slot };
     // SAFETY: `slot` is one of the packet's locations.
     unsafe { (*slot).DeviceObject = device.body() };
     // SAFETY: as above.
@@ -184,9 +194,8 @@ fn check_dispatch(state: &Irp, status: NTSTATUS, before: u8, regions: i32) {
     let completed = state.completed();
     let marked = state.marked_pending.load(Ordering::Acquire)
         || (!completed && {
+            let slot = state.location();
             // SAFETY: not completed, so the packet is alive; `state` keeps its memory in any case.
-            let slot = unsafe { (*state.pointer()).Tail.Overlay.CurrentStackLocation };
-            // SAFETY: as above.
             unsafe { (*slot).Control & SL_PENDING_RETURNED != 0 }
         });
     if status == STATUS_PENDING && !marked {
@@ -232,13 +241,14 @@ pub(crate) fn complete(irp: *mut IRP) {
     }
     loop {
         // SAFETY: as above.
-        let (current, count) = unsafe { ((*irp).CurrentLocation, (*irp).StackCount) };
+        let current = unsafe { (*irp).CurrentLocation };
+        // SAFETY: as above.
+        let count = unsafe { (*irp).StackCount };
         if current > count {
             break;
         }
+        let slot = state.location();
         // SAFETY: as above; `current` is within the packet's stack.
-        let slot = unsafe { (*irp).Tail.Overlay.CurrentStackLocation };
-        // SAFETY: as above.
         let location = unsafe { slot.read() };
         let control = location.Control;
         // SAFETY: as above.
@@ -248,10 +258,13 @@ pub(crate) fn complete(irp: *mut IRP) {
         }
         // SAFETY: as above.
         unsafe { (*irp).CurrentLocation = current + 1 };
+        let next = slot.wrapping_add(1);
         // SAFETY: as above.
-        unsafe { (*irp).Tail.Overlay.CurrentStackLocation = slot.add(1) };
+        unsafe { (*overlay(irp)).CurrentStackLocation = next };
         // SAFETY: as above.
-        let (status, cancelled) = unsafe { ((*irp).IoStatus.Status, (*irp).Cancel != 0) };
+        let status = unsafe { (*irp).IoStatus.Status };
+        // SAFETY: as above.
+        let cancelled = unsafe { (*irp).Cancel } != 0;
         let wanted = (status >= 0 && control & SL_INVOKE_ON_SUCCESS != 0)
             || (status < 0 && control & SL_INVOKE_ON_ERROR != 0)
             || (cancelled && control & SL_INVOKE_ON_CANCEL != 0);
@@ -260,7 +273,7 @@ pub(crate) fn complete(irp: *mut IRP) {
                 std::ptr::null_mut()
             } else {
                 // SAFETY: the next location belongs to the driver that set the routine.
-                unsafe { (*slot.add(1)).DeviceObject }
+                unsafe { (*next).DeviceObject }
             };
             let answer = invoke!(routine, device, irp, location.Context) as NTSTATUS;
             if answer == STATUS_MORE_PROCESSING_REQUIRED {

@@ -185,11 +185,11 @@ fn send_create(
     let packet = irp.pointer();
     if !request.ea.is_empty() {
         // SAFETY: the packet is fresh and ours.
-        unsafe { (*packet).AssociatedIrp.SystemBuffer = ea.address() as *mut _ };
+        unsafe { system_buffer_of(packet).write(ea.address()) };
     }
     // SAFETY: as above.
     unsafe { (*packet).RequestorMode = mode(request.user) };
-    let slot = prepare(&irp, file, IRP_MJ_CREATE as u8);
+    let slot = prepare(&irp, file, IRP_MJ_CREATE);
     // SAFETY: `slot` is the packet's first location.
     let create = unsafe { &raw mut (*slot).Parameters.Create };
     // SAFETY: as above; the context outlives the request, which is waited for below.
@@ -205,6 +205,13 @@ fn send_create(
     result.expect("a wait without time-out ends with a result")
 }
 
+/// Where a packet keeps the address of its system buffer.
+fn system_buffer_of(packet: *mut IRP) -> *mut usize {
+    packet
+        .wrapping_byte_add(std::mem::offset_of!(IRP, AssociatedIrp))
+        .cast()
+}
+
 fn stack_size(device: &Device) -> u8 {
     // SAFETY: the device object is alive.
     unsafe { (*device.body()).StackSize as u8 }
@@ -215,7 +222,7 @@ fn prepare(irp: &Irp, file: &Object, major: u8) -> *mut IO_STACK_LOCATION {
     let packet = irp.pointer();
     let object = file.address as *mut FILE_OBJECT;
     // SAFETY: the packet is fresh and ours.
-    unsafe { (*packet).Tail.Overlay.OriginalFileObject = object };
+    unsafe { (*irp::overlay(packet)).OriginalFileObject = object };
     let slot = irp.next_location();
     // SAFETY: the packet has at least one location.
     unsafe { (*slot).MajorFunction = major };
@@ -383,7 +390,7 @@ fn send_control(
     unsafe { (*packet).RequestorMode = mode(control.user) };
     if method == METHOD_BUFFERED {
         // SAFETY: as above.
-        unsafe { (*packet).AssociatedIrp.SystemBuffer = buffer_address as *mut _ };
+        unsafe { system_buffer_of(packet).write(buffer_address) };
     }
     // SAFETY: as above.
     unsafe { (*packet).UserBuffer = control.output.0 as *mut _ };
@@ -392,7 +399,7 @@ fn send_control(
     } else {
         IRP_MJ_DEVICE_CONTROL
     };
-    let slot = prepare(&irp, file, major as u8);
+    let slot = prepare(&irp, file, major);
     // SAFETY: `slot` is the packet's first location.
     let parameters = unsafe { &raw mut (*slot).Parameters.DeviceIoControl };
     // SAFETY: as above.

@@ -206,8 +206,9 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         let _ = queue;
         // SAFETY: the caller passes an initialised work queue item, which it keeps until the
         // routine is called; read now, because the routine may free it.
-        let (routine, parameter) = unsafe { ((*item).WorkerRoutine, (*item).Parameter as usize) };
-        let routine = routine.map_or(0, |f| f as *const () as usize);
+        let copy = unsafe { item.read() };
+        let routine = copy.WorkerRoutine.map_or(0, |f| f as *const () as usize);
+        let parameter = copy.Parameter as usize;
         kernel().verifier.objects.lock().insert(item as usize, "queued work item", size_of::<WORK_QUEUE_ITEM>());
         let address = item as usize;
         queue_internal(move || {

@@ -74,15 +74,19 @@ pub(crate) fn initialize(object: usize, kind: u8, size: usize, signal: i32) {
     unsafe { (*list).Blink = list };
 }
 
+fn state_of(object: usize) -> *mut i32 {
+    (object + std::mem::offset_of!(DISPATCHER_HEADER, SignalState)) as *mut i32
+}
+
 /// Signal state of the object.
 pub(crate) fn state(object: usize) -> i32 {
     // SAFETY: the caller names a dispatcher object; other threads may write the word meanwhile.
-    unsafe { (&raw const (*header(object)).SignalState).read_volatile() }
+    unsafe { state_of(object).read_volatile() }
 }
 
 fn write_state(object: usize, value: i32) {
     // SAFETY: as in `state`; writers hold the dispatcher lock or own the fresh object.
-    unsafe { (&raw mut (*header(object)).SignalState).write_volatile(value) };
+    unsafe { state_of(object).write_volatile(value) };
 }
 
 fn mutant(object: usize) -> *mut KMUTANT {

@@ -222,8 +222,11 @@ fn set_queued(dpc: usize, queued: bool) {
 pub(crate) fn insert(dpc: usize, arguments: Option<[usize; 2]>) -> bool {
     let object = dpc as *mut KDPC;
     // SAFETY: the caller names a DPC.
-    let (kind, number, importance) =
-        unsafe { ((*object).Type, (*object).Number, (*object).Importance) };
+    let kind = unsafe { (*object).Type };
+    // SAFETY: as above.
+    let number = unsafe { (*object).Number };
+    // SAFETY: as above.
+    let importance = unsafe { (*object).Importance };
     if strict() && kind != DPC_OBJECT {
         crate::bugcheck!(Rule::ObjectNotInitialized, dpc, kind;
             "the DPC at {dpc:#x} was not initialised with KeInitializeDpc");
@@ -289,8 +292,9 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         unsafe { (*dpc).Type = DPC_OBJECT };
         // SAFETY: as above.
         unsafe { (*dpc).Importance = IMPORTANCE_MEDIUM };
+        let slot = dpc.wrapping_byte_add(std::mem::offset_of!(KDPC, DeferredRoutine));
         // SAFETY: as above; a routine pointer and an optional function pointer have one layout.
-        unsafe { (&raw mut (*dpc).DeferredRoutine).cast::<*const u8>().write(routine) };
+        unsafe { slot.cast::<*const u8>().write(routine) };
         // SAFETY: as above.
         unsafe { (*dpc).DeferredContext = context.cast() };
     }

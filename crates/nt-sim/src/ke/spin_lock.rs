@@ -211,7 +211,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     #[irql(DISPATCH)]
     fn KeReleaseInStackQueuedSpinLock(handle: *mut QueueHandle) {
         // SAFETY: the handle that the acquire filled in.
-        let (lock, old) = unsafe { ((*handle).lock, (*handle).old_irql) };
+        let QueueHandle { lock, old_irql: old, .. } = unsafe { handle.read() };
         release_raised(lock, "KeReleaseInStackQueuedSpinLock");
         irql::lower(old);
     }

@@ -150,7 +150,7 @@ impl Lab {
         if status < 0 {
             self.enter(|| {
                 // A driver whose start fails is taken away without a word: it undoes what it did.
-                check_clean(&driver, "DriverEntry failed and");
+                let _ = check_clean(&driver, "DriverEntry failed and");
                 driver.remove();
                 if let Some(image) = &image {
                     image.unload();

@@ -24,7 +24,7 @@ pub use self::{
     driver::{Driver, Leak, UnloadReport},
     process::{Handle, Output, Pending, Process, UserMemory},
     status::NtStatus,
-    system::TraceEvent,
+    system::{CounterInstance, TraceEvent},
 };
 use crate::{
     clock::Clock,

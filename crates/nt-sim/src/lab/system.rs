@@ -18,6 +18,15 @@ pub struct TraceEvent {
     pub data: Vec<u8>,
 }
 
+/// An instance of a performance counter set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CounterInstance {
+    /// Its name.
+    pub name: String,
+    /// Its blocks of counters.
+    pub blocks: Vec<Vec<u8>>,
+}
+
 impl From<Event> for TraceEvent {
     fn from(event: Event) -> TraceEvent {
         TraceEvent {
@@ -125,7 +134,13 @@ impl Lab {
     ///
     /// # Errors
     /// When the kernel has stopped.
-    pub fn counter_instances(&self, set: &str) -> Result<Vec<(String, Vec<Vec<u8>>)>, LabError> {
-        self.enter(|| kernel().trace.pcw.collect(set))
+    pub fn counter_instances(&self, set: &str) -> Result<Vec<CounterInstance>, LabError> {
+        self.enter(|| {
+            let instances = kernel().trace.pcw.collect(set);
+            let named = instances.into_iter();
+            named
+                .map(|(name, blocks)| CounterInstance { name, blocks })
+                .collect()
+        })
     }
 }

@@ -302,7 +302,7 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
         if p.DataSize > 0 && p.fAllocateNetBuffer == 0 {
             return std::ptr::null_mut();
         }
-        if p.ContextSize % 16 != 0 {
+        if !p.ContextSize.is_multiple_of(16) {
             return std::ptr::null_mut();
         }
         let owner = super::owner(handle);

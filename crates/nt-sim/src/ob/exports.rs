@@ -90,7 +90,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
                     // SAFETY: the caller gives memory for an OBJECT_HANDLE_INFORMATION: attributes, access.
                     unsafe { information.write(0) };
                     // SAFETY: as above.
-                    unsafe { information.add(1).write(found.access) };
+                    unsafe { information.wrapping_add(1).write(found.access) };
                 }
                 STATUS_SUCCESS
             }

@@ -397,7 +397,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         }
         write_bytes(sid as usize, &[1, count]);
         // SAFETY: the caller passes six bytes of authority and room for the SID.
-        unsafe { std::ptr::copy_nonoverlapping(authority, sid.add(2), 6) };
+        unsafe { std::ptr::copy_nonoverlapping(authority, sid.wrapping_add(2), 6) };
         0
     }
 

@@ -30,7 +30,6 @@ struct Table {
     running: u32,
     /// Spinning threads that were picked since anything else happened.
     idle_spins: u32,
-    steps: u64,
     /// The kernel has stopped: everybody runs to its end.
     free: bool,
 }
@@ -91,7 +90,6 @@ impl Baton {
             entries: Vec::new(),
             running: 0,
             idle_spins: 0,
-            steps: 0,
             free: false,
         };
         // Some bugs need many switches, some need few: the seed chooses.
@@ -140,7 +138,6 @@ impl Baton {
     /// Maybe lets another thread run.
     pub(crate) fn maybe_switch(&self, thread: &Thread) {
         let mut table = self.table.lock();
-        table.steps += 1;
         if table.free || table.running != thread.id || table.next_random() & (self.rarity - 1) != 0
         {
             return;
@@ -260,10 +257,5 @@ impl Baton {
             entry.state = State::Ready;
             entry.turn.notify_all();
         }
-    }
-
-    /// Yield points passed so far: equal for equal seeds.
-    pub(crate) fn steps(&self) -> u64 {
-        self.table.lock().steps
     }
 }

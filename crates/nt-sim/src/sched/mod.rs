@@ -159,7 +159,6 @@ pub(crate) fn spawn(
                 }
                 body();
             }));
-            start.set_exited();
             if let Err(payload) = result {
                 crate::verifier::thread_died(&start, payload);
             }

@@ -29,11 +29,6 @@ impl Processor {
                 .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
                 .is_ok()
     }
-
-    /// Whether a thread is at DISPATCH_LEVEL on it.
-    pub(crate) fn busy(&self) -> bool {
-        self.owned.load(Ordering::Acquire)
-    }
 }
 
 /// Takes a processor for `thread`: the one it ran on last if that is free, or else any that its

@@ -4,7 +4,7 @@ use std::{
     cell::{Cell, RefCell, UnsafeCell},
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -57,7 +57,6 @@ pub(crate) struct Thread {
     pub(crate) previous_mode_user: Cell<bool>,
     pub(crate) priority: Cell<i32>,
     pub(crate) held_locks: RefCell<Vec<HeldLock>>,
-    exited: AtomicBool,
     token: Mutex<bool>,
     wake: Condvar,
 }
@@ -106,7 +105,6 @@ impl Thread {
             previous_mode_user: Cell::new(false),
             priority: Cell::new(8),
             held_locks: RefCell::new(Vec::new()),
-            exited: AtomicBool::new(false),
             token: Mutex::new(false),
             wake: Condvar::new(),
         })
@@ -130,8 +128,8 @@ impl Thread {
     #[inline]
     pub(crate) fn block(&self) -> *mut ThreadBlock {
         // SAFETY: the box is never replaced, so reading its pointer does not race.
-        let block: &Box<ThreadBlock> = unsafe { &*self.block.get() };
-        (&raw const **block).cast_mut()
+        let block: &ThreadBlock = unsafe { &*self.block.get() };
+        std::ptr::from_ref(block).cast_mut()
     }
 
     /// A reference that does not keep the thread.
@@ -180,14 +178,6 @@ impl Thread {
             self.set_processor(mask.trailing_zeros());
         }
         old
-    }
-
-    pub(crate) fn exited(&self) -> bool {
-        self.exited.load(Ordering::Acquire)
-    }
-
-    pub(super) fn set_exited(&self) {
-        self.exited.store(true, Ordering::Release);
     }
 
     pub(super) fn park(&self) {

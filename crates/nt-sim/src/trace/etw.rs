@@ -108,7 +108,11 @@ fn write(handle: u64, descriptor: *const u8, count: u32, data: *const u8) -> i32
     for index in 0..count as usize {
         // An EVENT_DATA_DESCRIPTOR: address, size, reserved.
         // SAFETY: the caller passes `count` descriptors of 16 bytes.
-        let entry = unsafe { data.add(index * 16).cast::<[u64; 2]>().read_unaligned() };
+        let entry = unsafe {
+            data.wrapping_add(index * 16)
+                .cast::<[u64; 2]>()
+                .read_unaligned()
+        };
         let size = entry[1] as u32 as usize;
         if size > 0 {
             // SAFETY: a descriptor names `size` bytes.

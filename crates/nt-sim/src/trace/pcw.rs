@@ -46,7 +46,11 @@ fn blocks(count: u32, data: *const u8) -> Vec<(usize, usize)> {
         .map(|index| {
             // A PCW_DATA: pointer and size.
             // SAFETY: the caller passes `count` of them.
-            let entry = unsafe { data.add(index * 16).cast::<[u64; 2]>().read_unaligned() };
+            let entry = unsafe {
+                data.wrapping_add(index * 16)
+                    .cast::<[u64; 2]>()
+                    .read_unaligned()
+            };
             (entry[0] as usize, entry[1] as u32 as usize)
         })
         .collect()

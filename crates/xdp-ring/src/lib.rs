@@ -25,6 +25,8 @@ mod element;
 mod extension;
 #[cfg(feature = "alloc")]
 mod heap;
+#[cfg(feature = "hot-paths")]
+pub mod hot_paths;
 mod index;
 mod layout;
 mod mapped;

@@ -1,14 +1,11 @@
 //! What runs for every frame, as the driver instantiates it. A test compiles this for release and looks at the object
 //! code: no path in it may lead to a panic.
 
-#![forbid(unsafe_code)]
-#![no_std]
-
-use xdp_abi::frame::FrameDescriptor;
-use xdp_ring::{
+use crate::{
     Batch, Consumer, FrameMemory, FrameRange, MappedRing, MappedUmem, Producer, RxChunk, Slots,
     TxLimits, TxRefusal, UmemGeometry,
 };
+use xdp_abi::frame::FrameDescriptor;
 
 type FrameProducer = Producer<MappedRing, FrameDescriptor>;
 type FrameConsumer = Consumer<MappedRing, FrameDescriptor>;
@@ -124,4 +121,10 @@ pub fn hot_tx_frame(
 #[inline(never)]
 pub fn hot_copy_in(umem: &MappedUmem, chunk: &RxChunk, frame: &[u8]) -> bool {
     umem.write(chunk.start, frame)
+}
+
+/// Panics if `at` is out of bounds: shows that the inspection finds such a thing.
+#[inline(never)]
+pub fn planted_panic(values: &[u64], at: usize) -> u64 {
+    values[at]
 }

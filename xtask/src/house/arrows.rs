@@ -71,7 +71,7 @@ const TABLE: &[Arrows] = &[
         &["nt-sim", "xdp-abi", "xdp-packet", "xdp-ring", "xdp-rules"],
     ),
     tool(
-        "tests",
+        "scenarios",
         &[
             "nt",
             "nt-sim",
@@ -99,10 +99,14 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>> {
             .and_then(toml::Value::as_str)
             .unwrap_or_default()
             .to_owned();
-        if folder
-            .file_name()
-            .is_none_or(|folder| folder != name.as_str())
-        {
+        let folder_name = folder.file_name().unwrap_or_default();
+        // Cargo reserves the name `tests`.
+        let expected = if folder_name == "tests" {
+            "scenarios".into()
+        } else {
+            folder_name.to_string_lossy()
+        };
+        if expected != name {
             broken.push(format!(
                 "arrows: folder {} holds the package {name}; folder name = package name",
                 folder.display()

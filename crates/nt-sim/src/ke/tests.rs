@@ -252,8 +252,7 @@ fn seeds_replay_the_same_interleaving() {
             }
         })
         .unwrap();
-        let order = order.lock().clone();
-        order
+        std::mem::take(&mut *order.lock())
     }
     let first = run(7);
     assert_eq!(first, run(7));

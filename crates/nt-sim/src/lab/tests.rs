@@ -52,9 +52,16 @@ fn complete(irp: *mut IRP, status: i32, information: usize) -> i32 {
     status
 }
 
+/// This driver's location of a packet.
+fn location(irp: *mut IRP) -> *mut nt::sys::IO_STACK_LOCATION {
+    let overlay = crate::io::irp::overlay(irp);
+    // SAFETY: the packet is at this driver's location.
+    unsafe { (*overlay).CurrentStackLocation }
+}
+
 extern "win64" fn count(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> i32 {
     // SAFETY: the packet is at this driver's location.
-    let major = unsafe { (*(*irp).Tail.Overlay.CurrentStackLocation).MajorFunction };
+    let major = unsafe { (*location(irp)).MajorFunction };
     match major {
         0 => &CREATES,
         2 => &CLOSES,
@@ -65,20 +72,25 @@ extern "win64" fn count(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> i32 {
 }
 
 extern "win64" fn cancelled(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
-    // SAFETY: called with the cancel lock held and the level to go back to in the packet.
-    unsafe { IoReleaseCancelSpinLock((*irp).CancelIrql) };
+    // SAFETY: the packet is this driver's to cancel.
+    let level = unsafe { (*irp).CancelIrql };
+    // SAFETY: called with the cancel lock held.
+    unsafe { IoReleaseCancelSpinLock(level) };
     complete(irp, STATUS_CANCELLED, 0);
 }
 
 extern "win64" fn control(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> i32 {
+    let location = location(irp);
     // SAFETY: the packet is at this driver's location.
-    let location = unsafe { (*irp).Tail.Overlay.CurrentStackLocation };
+    let parameters = unsafe { (*location).Parameters };
     // SAFETY: a device control.
-    let parameters = unsafe { (*location).Parameters.DeviceIoControl };
+    let parameters = unsafe { parameters.DeviceIoControl };
     match parameters.IoControlCode {
         REVERSE => {
+            // SAFETY: the packet is this driver's.
+            let associated = unsafe { (*irp).AssociatedIrp };
             // SAFETY: METHOD_BUFFERED.
-            let buffer = unsafe { (*irp).AssociatedIrp.SystemBuffer };
+            let buffer = unsafe { associated.SystemBuffer };
             let length = parameters.InputBufferLength as usize;
             // SAFETY: the buffer is as long as the input at least.
             let bytes = unsafe { std::slice::from_raw_parts_mut(buffer.cast::<u8>(), length) };
@@ -93,7 +105,7 @@ extern "win64" fn control(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> i32 {
             // SAFETY: the packet is this driver's; SL_PENDING_RETURNED.
             unsafe { (*location).Control |= 1 };
             // SAFETY: as above.
-            unsafe { (*irp).CancelRoutine = std::mem::transmute(cancelled as *const ()) };
+            unsafe { (*irp).CancelRoutine = Some(cancelled) };
             STATUS_PENDING
         }
         FORGET => STATUS_SUCCESS,
@@ -111,8 +123,10 @@ extern "win64" fn control(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> i32 {
 }
 
 extern "win64" fn unload(driver: *mut DRIVER_OBJECT) {
-    // SAFETY: the driver object has one device.
-    unsafe { IoDeleteDevice((*driver).DeviceObject) };
+    // SAFETY: the driver object is alive.
+    let device = unsafe { (*driver).DeviceObject };
+    // SAFETY: the driver's one device.
+    unsafe { IoDeleteDevice(device) };
 }
 
 unsafe extern "win64" fn entry(driver: *mut DRIVER_OBJECT, _: *mut UNICODE_STRING) -> i32 {
@@ -135,10 +149,10 @@ unsafe extern "win64" fn entry(driver: *mut DRIVER_OBJECT, _: *mut UNICODE_STRIN
         (0xe, control as *const ()),
     ] {
         // SAFETY: the table has 28 entries.
-        unsafe { table.add(major).write(routine as usize) };
+        unsafe { table.wrapping_add(major).write(routine as usize) };
     }
     // SAFETY: as above.
-    unsafe { (*driver).DriverUnload = std::mem::transmute(unload as *const ()) };
+    unsafe { (*driver).DriverUnload = Some(unload) };
     status
 }
 

@@ -62,6 +62,7 @@ impl Pins {
     }
 
     /// The number of frames that are locked.
+    #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
         self.state.lock().locks.len()
     }

@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct NicBuilder<'lab> {
     lab: &'lab Lab,
     config: Config,
+    by_driver: bool,
 }
 
 impl Lab {
@@ -25,6 +26,7 @@ impl Lab {
     pub fn nic(&self, name: &str) -> NicBuilder<'_> {
         NicBuilder {
             lab: self,
+            by_driver: false,
             config: Config {
                 name: name.to_owned(),
                 queues: 1,
@@ -76,6 +78,13 @@ pub struct FilterAttach {
 }
 
 impl<'lab> NicBuilder<'lab> {
+    /// The adapter is run by the miniport driver that was loaded last, not by the built-in NIC: its
+    /// wire end is unused.
+    pub fn by_miniport_driver(mut self) -> Self {
+        self.by_driver = true;
+        self
+    }
+
     /// Number of receive queues; more than one makes the NIC capable of RSS.
     pub fn queues(mut self, queues: u32) -> Self {
         self.config.queues = queues;
@@ -163,6 +172,7 @@ impl<'lab> NicBuilder<'lab> {
             )));
         }
         let lab = self.lab;
+        let by_driver = self.by_driver;
         let config = self.config;
         let nic = lab.enter(|| {
             if ndis::nic(&config.name).is_some() {
@@ -171,7 +181,19 @@ impl<'lab> NicBuilder<'lab> {
                     config.name
                 )));
             }
-            Ok(nic::Nic::create(config))
+            let miniport = if by_driver {
+                Some(ndis::newest_miniport().ok_or_else(|| {
+                    LabError::Invalid("no miniport driver is registered: load one first".into())
+                })?)
+            } else {
+                None
+            };
+            let name = config.name.clone();
+            nic::Nic::create(config, miniport).map_err(|status| {
+                LabError::Invalid(format!(
+                    "{name}: the miniport driver refused the adapter: {status:#x}"
+                ))
+            })
         })??;
         Ok(Nic { lab, nic })
     }

@@ -25,6 +25,16 @@ pub(crate) trait Bottom: Send + Sync {
     ) -> NDIS_STATUS;
     fn cancel_oid(&self, layer: &'static Layer, id: *mut c_void, kind: OidKind);
     fn pnp_event(&self, layer: &'static Layer, event: *mut nt::sys::NET_DEVICE_PNP_EVENT);
+    /// Initialises the adapter.
+    fn start(&self, _: &'static Layer) -> NDIS_STATUS {
+        nt::sys::NDIS_STATUS_SUCCESS
+    }
+    /// Takes the adapter down; its stack is paused.
+    fn halt(&self, _: &'static Layer) {}
+    /// Handle of the loaded driver; 0 for the built-in NIC.
+    fn driver(&self) -> usize {
+        0
+    }
     /// Whether it is part of the simulator, which never changes what it does not own.
     fn is_builtin(&self) -> bool;
 }

@@ -61,6 +61,7 @@ pub(crate) struct AttachNote {
 pub(crate) struct State {
     pub(crate) layers: arena::Arena<layer::Layer>,
     pub(crate) filter_drivers: arena::Arena<filter::FilterDriver>,
+    pub(crate) miniport_drivers: arena::Arena<miniport::MiniportDriver>,
     pub(crate) pools: arena::Arena<pool::Pool>,
     pub(crate) rw_locks: arena::Arena<rw_lock::RwLock>,
     pub(crate) timers: arena::Arena<timer::Timer>,
@@ -82,6 +83,7 @@ impl State {
         State {
             layers: arena::Arena::new("an adapter, filter module or binding handle"),
             filter_drivers: arena::Arena::new("a filter driver handle"),
+            miniport_drivers: arena::Arena::new("a miniport driver handle"),
             pools: arena::Arena::new("a NET_BUFFER_LIST or NET_BUFFER pool"),
             rw_locks: arena::Arena::new("an NDIS reader-writer lock"),
             timers: arena::Arena::new("an NDIS timer"),
@@ -129,6 +131,7 @@ pub(crate) fn exports() -> Vec<&'static [Export]> {
         clone::EXPORTS,
         datapath::EXPORTS,
         filter::EXPORTS,
+        miniport::EXPORTS,
         net_buffer::EXPORTS,
         oid::EXPORTS,
         pnp::EXPORTS,
@@ -174,6 +177,28 @@ pub(crate) fn add_adapter(
     adapter
 }
 
+/// Initialises an adapter that a loaded miniport driver (the newest) runs; its status.
+pub(crate) fn start_miniport(adapter: &'static adapter::Adapter) -> i32 {
+    let layer = adapter.miniport();
+    let layer::Part::Miniport(bottom) = &layer.part else {
+        return nt::sys::NDIS_STATUS_FAILURE;
+    };
+    let status = adapter.change.with(|| bottom.start(layer));
+    if status != nt::sys::NDIS_STATUS_SUCCESS {
+        let ndis = &kernel().ndis;
+        ndis.adapters.write().retain(|a| !std::ptr::eq(*a, adapter));
+        ndis.layers.retire(layer);
+    }
+    status
+}
+
+/// The miniport part for an adapter that the newest miniport driver runs.
+pub(crate) fn newest_miniport() -> Option<Box<dyn layer::Bottom>> {
+    let drivers = kernel().ndis.miniport_drivers.live();
+    let driver = drivers.into_iter().max_by_key(|d| d.order)?;
+    Some(Box::new(miniport::Driven(driver)))
+}
+
 /// Puts a binding on top of an adapter's stack; the stack is paused meanwhile.
 pub(crate) fn bind(adapter: &'static adapter::Adapter, part: layer::Part) -> &'static layer::Layer {
     adapter.change.with(|| {
@@ -196,6 +221,9 @@ pub(crate) fn remove_adapter(adapter: &'static adapter::Adapter) {
     adapter.change.with(|| {
         adapter.removed.store(true, Ordering::SeqCst);
         lifecycle::detach_all(adapter);
+        if let layer::Part::Miniport(bottom) = &adapter.miniport().part {
+            bottom.halt(adapter.miniport());
+        }
         for layer in adapter.layers() {
             layer.set_state(layer::State::Detached);
             kernel().ndis.layers.retire(layer);
@@ -272,6 +300,7 @@ fn owner(handle: *mut c_void) -> usize {
         && !handle.is_null()
         && !ndis.layers.contains(handle)
         && !ndis.filter_drivers.contains(handle)
+        && !ndis.miniport_drivers.contains(handle)
         && !ndis.generic_objects.lock().contains(&(handle as usize))
     {
         crate::bugcheck!(Rule::NdisBadHandle, handle;

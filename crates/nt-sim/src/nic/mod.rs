@@ -81,7 +81,13 @@ pub(crate) struct Nic {
 
 impl Nic {
     /// Makes an adapter with a stack on it and lets it run.
-    pub(crate) fn create(config: Config) -> Arc<Nic> {
+    ///
+    /// # Errors
+    /// The status with which a loaded miniport driver refused the adapter.
+    pub(crate) fn create(
+        config: Config,
+        miniport: Option<Box<dyn ndis::layer::Bottom>>,
+    ) -> Result<Arc<Nic>, i32> {
         let cpus = kernel().config.cpus;
         let general = General {
             mtu: config.mtu,
@@ -115,12 +121,13 @@ impl Nic {
             stack_failed: AtomicU64::new(0),
             oids: oids::Settings::default(),
         });
-        let adapter = ndis::add_adapter(
-            &config.name,
-            general,
-            Box::new(wire::Bottom(Arc::clone(&nic))),
-        );
+        let bottom = miniport.unwrap_or_else(|| Box::new(wire::Bottom(Arc::clone(&nic))));
+        let adapter = ndis::add_adapter(&config.name, general, bottom);
         assert!(nic.adapter.set(adapter).is_ok(), "made once");
+        let status = ndis::start_miniport(adapter);
+        if status != nt::sys::NDIS_STATUS_SUCCESS {
+            return Err(status);
+        }
         ndis::add_nic(Arc::clone(&nic));
         let binding = ndis::bind(
             adapter,
@@ -130,7 +137,7 @@ impl Nic {
         ndis::lifecycle::attach_all(adapter);
         ndis::lifecycle::run(adapter);
         nic.start_devices();
-        nic
+        Ok(nic)
     }
 
     pub(crate) fn adapter(&self) -> &'static Adapter {

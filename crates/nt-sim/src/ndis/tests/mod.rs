@@ -3,6 +3,7 @@
 mod datapath;
 mod driver;
 mod lifecycle;
+mod miniport;
 mod requests;
 mod rules;
 mod services;

@@ -41,7 +41,8 @@ impl Rundown {
     pub fn acquire_many(&self, count: u32) -> Option<RundownGuard<'_>> {
         // SAFETY: initialised.
         let acquired = unsafe { ntoskrnl::ExAcquireRundownProtectionEx(self.word.get(), count) };
-        (acquired != 0).then_some(RundownGuard {
+        // Made only when acquired: every guard that is made also leaves.
+        (acquired != 0).then(|| RundownGuard {
             of: Protection::Plain(self),
             count,
         })
@@ -121,7 +122,7 @@ impl CacheAwareRundown {
         // SAFETY: allocated.
         let acquired =
             unsafe { ntoskrnl::ExAcquireRundownProtectionCacheAwareEx(self.block.as_ptr(), count) };
-        (acquired != 0).then_some(RundownGuard {
+        (acquired != 0).then(|| RundownGuard {
             of: Protection::CacheAware(self),
             count,
         })

@@ -101,7 +101,6 @@ impl Failure {
                 failure.hint("check the path; it is relative to the current folder")
             }
             io::ErrorKind::PermissionDenied => failure.hint("check who may read the file"),
-            io::ErrorKind::InvalidData => failure.hint("the file must be UTF-8 text"),
             io::ErrorKind::IsADirectory => failure.hint("name a file, not a folder"),
             _ => failure,
         }

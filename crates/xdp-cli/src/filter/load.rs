@@ -16,7 +16,7 @@ pub(super) enum Refused {
 
 /// Reads a rule file; `-` is standard input.
 pub(super) fn load(path: &Path) -> Result<RuleFile, Refused> {
-    let text = read(path).map_err(|error| Refused::Unreadable(Failure::reading(path, &error)))?;
+    let text = read(path).map_err(Refused::Unreadable)?;
     RuleFile::parse(&text).map_err(|errors| Refused::Wrong { text, errors })
 }
 
@@ -28,13 +28,28 @@ pub(super) fn load_or_show(path: &Path) -> Result<RuleFile, Failure> {
     })
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    if path == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text)?;
-        return Ok(text);
+fn read(path: &Path) -> Result<String, Failure> {
+    let failed = |error: io::Error| Failure::reading(path, &error);
+    let bytes = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::stdin().read_to_end(&mut bytes).map_err(failed)?;
+        bytes
+    } else {
+        std::fs::read(path).map_err(failed)?
+    };
+    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+        return Err(Failure::new(format!("cannot read {}", path.display()))
+            .because("it is UTF-16")
+            .hint("save it as UTF-8; in PowerShell: `... | Out-File -Encoding utf8 FILE`"));
     }
-    std::fs::read_to_string(path)
+    // Some editors mark UTF-8 with a byte order mark.
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Failure::new(format!("cannot read {}", path.display()))
+            .because(format!("byte {} is not UTF-8", error.valid_up_to()))
+            .hint("rule files are text: TOML or JSON")
+    })?;
+    Ok(text.to_owned())
 }
 
 /// Shows every mistake with the line it is in; returns the failure to end with.
@@ -49,7 +64,7 @@ pub(super) fn show(path: &Path, text: &str, errors: &Errors) -> Failure {
 
 /// Shows a mistake the way compilers do.
 fn excerpt(path: &Path, text: &str, error: &Error) -> String {
-    let line = text.lines().nth(error.line - 1).unwrap_or_default();
+    let line = printable(text.lines().nth(error.line - 1).unwrap_or_default());
     let gutter = error.line.to_string().len();
     // Tabs stay tabs, so that the marks end up below what they mark.
     let indent: String = line
@@ -65,17 +80,25 @@ fn excerpt(path: &Path, text: &str, error: &Error) -> String {
         .unwrap_or_default();
     let marks = "^".repeat(marked.chars().count().max(1));
     let expected = match &error.expected {
-        Some(expected) => format!(" expected {expected}"),
+        Some(expected) => format!(" expected {}", printable(expected)),
         None => String::new(),
     };
     format!(
         "{ERROR}error:{ERROR:#} {headline}\n{FAINT}{none:gutter$}-->{FAINT:#} {path}:{number}:{column}\n\
          {FAINT}{none:gutter$} |{FAINT:#}\n{FAINT}{number} |{FAINT:#} {line}\n\
          {FAINT}{none:gutter$} |{FAINT:#} {indent}{ERROR}{marks}{expected}{ERROR:#}\n",
-        headline = error.headline(),
+        headline = printable(&error.headline()),
         path = path.display(),
         number = error.line,
         column = error.column,
         none = "",
     )
+}
+
+/// Returns text without what could command the terminal: it may come from anywhere.
+fn printable(text: &str) -> String {
+    let harmless = |c: char| c == '\t' || !c.is_control();
+    text.chars()
+        .map(|c| if harmless(c) { c } else { '\u{FFFD}' })
+        .collect()
 }

@@ -98,7 +98,7 @@ fn name_of(node: &Node) -> Option<String> {
         .iter()
         .find(|member| member.key == "name")
         .and_then(|member| match &member.value.kind {
-            Kind::Text(name) => Some(name.clone()),
+            Kind::Text(name) if is_name(name) => Some(name.clone()),
             _ => None,
         })
 }
@@ -149,12 +149,15 @@ fn rule(node: &Node) -> Result<Entry, Vec<Found>> {
 
 fn name(fields: &mut Fields<'_>) -> Result<Option<String>, Recorded> {
     for key in ["name", "comment"] {
-        if let Some(member) = fields.get(key)
-            && !matches!(member.value.kind, Kind::Text(_))
-        {
-            let message = format!("`{key}` is {}", member.value.kind.describe());
-            return Err(fields.record(member.value.span.clone(), None, message, Some("text")));
-        }
+        let Some(member) = fields.get(key) else {
+            continue;
+        };
+        let message = match &member.value.kind {
+            Kind::Text(text) if key == "comment" || is_name(text) => continue,
+            Kind::Text(_) => format!("`{key}` has characters that cannot be shown"),
+            other => format!("`{key}` is {}", other.describe()),
+        };
+        return Err(fields.record(member.value.span.clone(), None, message, Some("text")));
     }
     Ok(fields
         .get("name")
@@ -162,6 +165,11 @@ fn name(fields: &mut Fields<'_>) -> Result<Option<String>, Recorded> {
             Kind::Text(name) => Some(name.clone()),
             _ => None,
         }))
+}
+
+/// Names are printed wherever a rule is: they must not command the terminal.
+fn is_name(text: &str) -> bool {
+    !text.chars().any(char::is_control)
 }
 
 struct Condition {
@@ -393,6 +401,7 @@ fn target(fields: &mut Fields<'_>, to: Option<&Member>) -> Result<Target, Record
             },
         ] = members.as_slice()
         && !name.is_empty()
+        && is_name(name)
     {
         match key.as_str() {
             "socket" => return Ok(Target::Socket(name.clone())),

@@ -37,7 +37,7 @@ pub struct Error {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// Bytes of the text the mistake is about.
+    /// Bytes of the text the mistake is about, counted without a byte order mark.
     pub span: Range<usize>,
     /// Number of the rule, from 1, when the mistake is in one.
     pub rule: Option<usize>,

@@ -107,6 +107,11 @@ pub struct UnknownTarget {
     pub target: Target,
 }
 
+/// Some editors mark UTF-8 with a byte order mark.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{FEFF}').unwrap_or(text)
+}
+
 impl RuleFile {
     /// Reads rules from TOML.
     ///
@@ -114,6 +119,7 @@ impl RuleFile {
     ///
     /// Every mistake found.
     pub fn parse_toml(text: &str) -> Result<Self, Errors> {
+        let text = without_mark(text);
         Self::decode(text, toml::parse(text))
     }
 
@@ -123,6 +129,7 @@ impl RuleFile {
     ///
     /// Every mistake found.
     pub fn parse_json(text: &str) -> Result<Self, Errors> {
+        let text = without_mark(text);
         Self::decode(text, json::parse(text))
     }
 
@@ -133,7 +140,7 @@ impl RuleFile {
     ///
     /// Every mistake found.
     pub fn parse(text: &str) -> Result<Self, Errors> {
-        if text.trim_start().starts_with('{') {
+        if without_mark(text).trim_start().starts_with('{') {
             Self::parse_json(text)
         } else {
             Self::parse_toml(text)

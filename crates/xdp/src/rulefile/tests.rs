@@ -342,6 +342,38 @@ fn mistakes_in_the_file_are_reported() {
 }
 
 #[test]
+fn names_that_would_command_a_terminal_are_refused() {
+    refused(
+        "name = \"a\\u001b[2J\"\nmatch = 'all'\naction = 'drop'",
+        &["line 2, column 8: rule 1: `name` has characters that cannot be shown: expected text"],
+    );
+    let target = RuleFile::parse(
+        "[[rule]]\nmatch = 'all'\naction = 'redirect'\nredirect-to = { socket = \"\\u0007\" }",
+    );
+    assert!(
+        target
+            .unwrap_err()
+            .to_string()
+            .contains("this names no target")
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_overlooked() {
+    for text in ["\u{FEFF}rule = []", "\u{FEFF}{\"rule\": []}"] {
+        assert!(
+            RuleFile::parse(text).unwrap().entries().is_empty(),
+            "{text}"
+        );
+    }
+    let errors = RuleFile::parse("\u{FEFF}rules = []").unwrap_err();
+    assert_eq!(
+        (errors.as_slice()[0].line, errors.as_slice()[0].column),
+        (1, 1)
+    );
+}
+
+#[test]
 fn an_empty_list_of_rules_is_legal() {
     assert!(RuleFile::parse("rule = []").unwrap().entries().is_empty());
     assert!(

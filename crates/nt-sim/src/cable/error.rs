@@ -24,7 +24,7 @@ pub enum CableError {
     #[error(
         "no permission to {0}; run as root or with the capabilities CAP_NET_RAW and CAP_NET_ADMIN"
     )]
-    NotPermitted(&'static str),
+    NotPermitted(String),
     /// The kernel has no TAP devices.
     #[error("/dev/net/tun is not there: {0}; load the module with `modprobe tun`")]
     NoTap(#[source] io::Error),
@@ -64,7 +64,7 @@ impl CableError {
     /// An error of an interface, with missing permission told apart.
     pub(super) fn interface(what: &'static str, name: &str, error: io::Error) -> Self {
         match error.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => Self::NotPermitted(what),
+            Some(libc::EPERM | libc::EACCES) => Self::NotPermitted(format!("{what} `{name}`")),
             _ => Self::Interface {
                 what,
                 name: name.to_owned(),

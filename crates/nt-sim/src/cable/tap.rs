@@ -36,7 +36,7 @@ pub fn tap(name: &str) -> Result<(TapSource, TapSink), CableError> {
         .custom_flags(libc::O_NONBLOCK)
         .open("/dev/net/tun");
     let device = opened.map_err(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => CableError::NotPermitted("make a TAP device"),
+        io::ErrorKind::PermissionDenied => CableError::NotPermitted("make a TAP device".into()),
         _ => CableError::NoTap(error),
     })?;
     socket::make_tap(device.as_fd(), name)?;

@@ -55,7 +55,7 @@ impl Sample {
         let frames = |now: u64, before: u64| (now - before) as f64 / seconds;
         let bits = |now: u64, before: u64| (now - before) as f64 * 8.0 / seconds;
         format!(
-            "in {:>9} {:>11}  out {:>9} {:>11}  dropped {}",
+            "in {:>11} {:>13}  out {:>11} {:>13}  dropped {}",
             rate(frames(now.sent, before.sent), "f/s"),
             rate(bits(now.sent_bytes, before.sent_bytes), "bit/s"),
             rate(frames(now.received, before.received), "f/s"),

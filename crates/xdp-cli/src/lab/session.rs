@@ -60,11 +60,8 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     for (number, (wire, stack)) in ends.iter().enumerate() {
         cards.push(plug_in(&lab, number, wire, stack, args.queues)?);
     }
-    for attach in lab
-        .filter_attaches()
-        .iter()
-        .filter(|attach| attach.status < 0)
-    {
+    let attaches = lab.filter_attaches();
+    if let Some(attach) = attaches.iter().find(|attach| attach.status < 0) {
         return Err(Failure::new(format!(
             "{} did not attach to {}",
             attach.filter, attach.nic

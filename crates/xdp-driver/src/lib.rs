@@ -4,7 +4,7 @@
 //! panic handler, and links it with `DriverEntry` as the entry point. Built for any other system it is an ordinary
 //! library, the *linked* driver that the lab can call without a PE file.
 //!
-//! [`driver`] is the whole driver, started and stopped; [`control`] is what programs open; [`lwf`] is the filter in the
+//! `driver` is the whole driver, started and stopped; `control` is what programs open; `lwf` is the filter in the
 //! network stack.
 
 #![no_std]

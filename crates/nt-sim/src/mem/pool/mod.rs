@@ -1,6 +1,6 @@
 //! The pool: tagged blocks of kernel memory.
 //!
-//! In fast mode blocks come from [`slab`]; in strict mode from [`strict`], which puts each block at the end of pages of
+//! In fast mode blocks come from `slab`; in strict mode from `strict`, which puts each block at the end of pages of
 //! its own and remembers who allocated and freed it.
 
 mod request;

@@ -164,12 +164,11 @@ fn matching_reaches_no_panic_and_no_allocation() {
         .collect();
     assert!(forbidden.is_empty(), "matching calls {forbidden:?}");
 
-    // The same search does see what it is to see: the oracle and its generator index and allocate.
-    let (_, outside) = graph.reach(&["oracle"]);
-    for part in ["panic", "alloc"] {
-        assert!(
-            outside.iter().any(|name| name.contains(part)),
-            "no {part} among {outside:?}"
-        );
-    }
+    // The same search does see calls to the outside where there are some: a test's equivalence run allocates. A panic would be
+    // one more name that is not allowed.
+    let (_, outside) = graph.reach(&["Equivalence4step"]);
+    assert!(
+        outside.iter().any(|name| name.contains("__rust_alloc")),
+        "no allocation among {outside:?}"
+    );
 }

@@ -162,7 +162,8 @@ const fn depth(step: Step) -> Option<Depth> {
     })
 }
 
-const STEPS_MAX: usize = 11;
+/// Most searches that a packet can need, and one place more for an end that is never taken.
+const PLACES: usize = 12;
 
 /// A search and the earliest rule that it can find.
 #[derive(Clone, Copy)]
@@ -171,12 +172,9 @@ pub(crate) struct Planned {
     pub(crate) step: Step,
 }
 
-/// The searches for packets of a class that can find something, the one with the earliest rule first.
-#[derive(Clone, Copy)]
-struct Plan {
-    steps: [Planned; STEPS_MAX],
-    count: usize,
-}
+/// The searches for packets of a class that can find something, the one with the earliest rule first. The places behind them
+/// have no rule, so that a search stops there by itself.
+type Plan = [Planned; PLACES];
 
 /// The plans for all classes.
 pub(crate) struct Plans {
@@ -186,13 +184,10 @@ pub(crate) struct Plans {
 
 impl Plans {
     pub(crate) const EMPTY: Self = Self {
-        plans: [Plan {
-            steps: [Planned {
-                head: NONE,
-                step: Step::All,
-            }; STEPS_MAX],
-            count: 0,
-        }; Class::COUNT],
+        plans: [[Planned {
+            head: NONE,
+            step: Step::All,
+        }; PLACES]; Class::COUNT],
         depth: None,
     };
 
@@ -205,19 +200,18 @@ impl Plans {
                     continue;
                 }
                 plans.depth = plans.depth.max(depth(step));
-                plan.insert(Planned { head, step });
+                insert(plan, Planned { head, step });
             }
         }
         plans
     }
 
-    /// Returns the searches for packets of a class.
+    /// Returns the searches for packets of a class, and at least one place without a rule.
     #[inline]
     pub(crate) fn steps(&self, class: Class) -> &[Planned] {
         self.plans
             .get(class as usize)
-            .and_then(|plan| plan.steps.get(..plan.count))
-            .unwrap_or(&[])
+            .map_or(&[], |plan| plan.as_slice())
     }
 
     /// Returns how deep packets must be parsed; `None`: not at all.
@@ -227,16 +221,11 @@ impl Plans {
     }
 }
 
-impl Plan {
-    fn insert(&mut self, mut planned: Planned) {
-        for place in self.steps.iter_mut().take(self.count) {
-            if planned.head < place.head {
-                core::mem::swap(place, &mut planned);
-            }
-        }
-        if let Some(place) = self.steps.get_mut(self.count) {
-            *place = planned;
-            self.count = self.count.saturating_add(1);
+/// Puts a search before all with later rules.
+fn insert(plan: &mut Plan, mut planned: Planned) {
+    for place in plan {
+        if planned.head < place.head {
+            core::mem::swap(place, &mut planned);
         }
     }
 }

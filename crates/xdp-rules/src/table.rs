@@ -30,6 +30,8 @@ pub(crate) struct Table<K, S: Store> {
     mask: usize,
     len: usize,
     seed: u64,
+    /// The only slot in use, if there is only one: then nothing has to be hashed.
+    only: Slot<K>,
 }
 
 impl<K: Key, S: Store> Table<K, S> {
@@ -40,6 +42,7 @@ impl<K: Key, S: Store> Table<K, S> {
             mask: 0,
             len: 0,
             seed,
+            only: Slot::default(),
         }
     }
 
@@ -51,6 +54,13 @@ impl<K: Key, S: Store> Table<K, S> {
     /// Returns the rule for `key`, or [`NONE`].
     #[inline]
     pub(crate) fn find(&self, key: &K) -> u32 {
+        if self.len == 1 {
+            return if self.only.key.same(key) {
+                self.only.id
+            } else {
+                NONE
+            };
+        }
         self.find_hashed(key, self.hash(key))
     }
 
@@ -93,14 +103,14 @@ impl<K: Key, S: Store> Table<K, S> {
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.slots_in_use().map(|slot| &slot.key)
+    }
+
+    fn slots_in_use(&self) -> impl Iterator<Item = &Slot<K>> {
         let groups = self.control.iter().zip(self.slots.chunks_exact(WIDTH));
         groups.flat_map(|(control, group)| {
             let used = move |(index, slot)| (byte(*control, index) != 0).then_some(slot);
-            group
-                .iter()
-                .enumerate()
-                .filter_map(used)
-                .map(|slot| &slot.key)
+            group.iter().enumerate().filter_map(used)
         })
     }
 
@@ -110,6 +120,7 @@ impl<K: Key, S: Store> Table<K, S> {
             && let Some(slot) = self.slots.get_mut(index)
         {
             slot.id = id;
+            self.only = *slot;
         }
     }
 
@@ -163,6 +174,7 @@ impl<K: Key, S: Store> Table<K, S> {
                     *slot = Slot { key, id };
                 }
                 self.len = self.len.wrapping_add(1);
+                self.only = Slot { key, id };
                 return;
             }
             if *control >> SPILL_SHIFT != SPILL_MAX {
@@ -191,6 +203,10 @@ impl<K: Key, S: Store> Table<K, S> {
             *control &= !(0xFF << (index.wrapping_sub(home.wrapping_mul(WIDTH)) * 8));
             self.len = self.len.wrapping_sub(1);
         }
+        if self.len == 1 {
+            let last = self.slots_in_use().next().copied();
+            self.only = last.unwrap_or_default();
+        }
     }
 
     /// Renames every rule.
@@ -199,6 +215,7 @@ impl<K: Key, S: Store> Table<K, S> {
             for (index, slot) in group.iter_mut().enumerate() {
                 if byte(*control, index) != 0 {
                     slot.id = rename(slot.id);
+                    self.only = *slot;
                 }
             }
         }

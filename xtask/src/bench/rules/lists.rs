@@ -36,11 +36,14 @@ impl Frames {
         self.ends.len()
     }
 
-    /// One frame.
-    #[inline]
-    pub(super) fn get(&self, index: usize) -> &[u8] {
-        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.bytes[start as usize..self.ends[index] as usize]
+    /// Each frame.
+    pub(super) fn slices(&self) -> Vec<&[u8]> {
+        let starts = [0].into_iter().chain(self.ends.iter().copied());
+        let ends = self.ends.iter();
+        starts
+            .zip(ends)
+            .map(|(start, &end)| &self.bytes[start as usize..end as usize])
+            .collect()
     }
 }
 

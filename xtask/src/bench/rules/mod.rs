@@ -193,20 +193,21 @@ fn find(
 /// Each slice begins with a pass over all frames that is not timed: what is measured is a classifier in use, not what the
 /// contender before left in the caches.
 fn over<'a>(name: &str, frames: &'a Frames, decide: impl Fn(&[u8]) -> u32 + 'a) -> Contender<'a> {
-    let mut next = 0;
+    let (mut next, count_of_frames) = (0, frames.len());
+    let frames = frames.slices();
     let mut batches = move |count: u64| {
         for _ in 0..count {
             for _ in 0..BATCH {
-                black_box(decide(black_box(frames.get(next))));
+                black_box(decide(black_box(frames[next])));
                 next += 1;
-                if next == frames.len() {
+                if next == count_of_frames {
                     next = 0;
                 }
             }
         }
     };
     Contender::timed(name, BATCH as u64, move |iterations| {
-        batches(iterations.min((frames.len() / BATCH) as u64));
+        batches(iterations.min((count_of_frames / BATCH) as u64));
         let start = Instant::now();
         batches(iterations);
         start.elapsed()
@@ -221,8 +222,7 @@ fn verify(
     frames: &Frames,
 ) -> anyhow::Result<()> {
     let step = (frames.len() / 256).max(1);
-    for index in (0..frames.len()).step_by(step) {
-        let bytes = frames.get(index);
+    for (index, bytes) in frames.slices().into_iter().enumerate().step_by(step) {
         let packet = Packet::parse_slice(bytes, Depth::Upper);
         let expected = walker::walk(rules, &packet).map(|index| index as u32);
         let found = compiled.classify(&Frame::new(bytes)).map(|hit| *hit.value);

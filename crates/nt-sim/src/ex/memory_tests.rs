@@ -1,7 +1,8 @@
 //! Pool, lookaside and interlocked lists as drivers use them.
 
-use nt::sys::{LOOKASIDE_LIST_EX, SLIST_ENTRY, SLIST_HEADER};
+use nt::sys::{LIST_ENTRY, LOOKASIDE_LIST_EX, SLIST_ENTRY, SLIST_HEADER};
 
+use super::list::*;
 use super::lookaside::*;
 use super::pool::*;
 use super::slist::*;
@@ -309,4 +310,40 @@ fn interlocked_lists_are_last_in_first_out() {
         0
     });
     assert_eq!(misaligned.0, Rule::SListMisuse);
+}
+
+#[test]
+fn locked_lists_keep_their_order() {
+    let lab = Lab::boot().unwrap();
+    as_driver(&lab, || {
+        let head = alloc(16).cast::<LIST_ENTRY>();
+        guest::store(
+            head,
+            LIST_ENTRY {
+                Flink: head,
+                Blink: head,
+            },
+        );
+        let entries: Vec<*mut LIST_ENTRY> = (0..3).map(|_| alloc(16).cast()).collect();
+        let mut lock = 0;
+        let lock = &raw mut lock;
+        // SAFETY: an initialised list, an entry and a lock.
+        assert!(unsafe { ExInterlockedInsertTailList(head, entries[0], lock) }.is_null());
+        // SAFETY: as above.
+        assert_eq!(
+            unsafe { ExInterlockedInsertTailList(head, entries[1], lock) },
+            entries[0]
+        );
+        // SAFETY: as above.
+        assert_eq!(
+            unsafe { ExInterlockedInsertHeadList(head, entries[2], lock) },
+            entries[0]
+        );
+        for expected in [entries[2], entries[0], entries[1], std::ptr::null_mut()] {
+            // SAFETY: as above.
+            assert_eq!(unsafe { ExInterlockedRemoveHeadList(head, lock) }, expected);
+        }
+        0
+    })
+    .unwrap();
 }

@@ -1,6 +1,7 @@
 //! The executive: pool and lists, locks that wait, rundown, callbacks, timers.
 
 mod callback;
+mod list;
 mod lookaside;
 #[cfg(test)]
 mod memory_tests;
@@ -31,6 +32,7 @@ pub(crate) use self::{
 pub(crate) fn exports() -> Vec<&'static [Export]> {
     vec![
         callback::EXPORTS,
+        list::EXPORTS,
         lookaside::EXPORTS,
         mutex::EXPORTS,
         pool::EXPORTS,

@@ -175,6 +175,8 @@ impl Memory {
         let pfn = if is_user(address) {
             let space = self.spaces.get(user::current()?)?;
             *space.pages(address, 1, user::Access::Read).ok()?.first()?
+        } else if !self.va.contains(address) && !os::is_mapped(address) {
+            return None;
         } else {
             *self
                 .kernel_pfns(address, 1, user::Access::Read)

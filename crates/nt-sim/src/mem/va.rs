@@ -141,6 +141,9 @@ impl KernelVa {
 
     /// Reserves at least `len` bytes, with a page behind that always faults.
     pub fn reserve(&self, len: usize, usage: Use) -> Option<VaRange> {
+        if len > self.area.len() {
+            return None;
+        }
         let len = pages_for(len) * PAGE_SIZE;
         let mut state = self.state.lock();
         let start = state.take(len + PAGE_SIZE)?;

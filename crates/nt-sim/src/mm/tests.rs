@@ -183,6 +183,19 @@ fn mdls_go_through_their_life() {
         assert_eq!(unsafe { MmGetPhysicalAddress(buffer + 5) } % 4096, 5);
         // SAFETY: any address may be asked about.
         assert_eq!(unsafe { MmIsAddressValid(buffer + 3 * PAGE_SIZE) }, 0);
+        let on_stack = 0u8;
+        // SAFETY: as above.
+        assert_eq!(unsafe { MmIsAddressValid(&raw const on_stack as usize) }, 1);
+        // SAFETY: as above.
+        assert_eq!(
+            unsafe { MmIsAddressValid(0xdead_beef_0000_0000) },
+            0,
+            "no such address"
+        );
+        // SAFETY: any size may be asked about.
+        assert!(unsafe { MmSizeOfMdl(std::ptr::null(), usize::MAX) } > 1 << 40);
+        // SAFETY: any size may be asked for.
+        assert_eq!(unsafe { MmAllocateMappingAddress(usize::MAX, 1) }, 0);
         0
     })
     .unwrap();

@@ -5,6 +5,7 @@ pub(crate) mod convert;
 mod crt;
 pub(crate) mod debug;
 mod format;
+mod generic_table;
 mod hash_table;
 pub(crate) mod memory;
 mod print;
@@ -24,6 +25,7 @@ pub(crate) fn exports() -> Vec<&'static [Export]> {
         convert::EXPORTS,
         crt::EXPORTS,
         debug::EXPORTS,
+        generic_table::EXPORTS,
         hash_table::EXPORTS,
         memory::EXPORTS,
         print::EXPORTS,

@@ -7,6 +7,7 @@ use super::convert::*;
 use super::crt::*;
 use super::debug::*;
 use super::format::{Arguments, format};
+use super::generic_table::*;
 use super::hash_table::*;
 use super::memory::*;
 use super::print::*;
@@ -583,6 +584,109 @@ fn hash_tables_keep_their_entries() {
         assert_eq!((counted[5], counted[6], counted[7]), (0, 0, 0));
         // SAFETY: an empty table.
         unsafe { RtlDeleteHashTable(table) };
+        assert!(crate::kernel::kernel().mem.pool.leaks(1).is_empty());
+        0
+    });
+}
+
+extern "win64" fn order(_: usize, a: *const u32, b: *const u32) -> i32 {
+    const LESS: i32 = 0;
+    const GREATER: i32 = 1;
+    const EQUAL: i32 = 2;
+    match crate::mem::guest::load(a).cmp(&crate::mem::guest::load(b)) {
+        std::cmp::Ordering::Less => LESS,
+        std::cmp::Ordering::Greater => GREATER,
+        std::cmp::Ordering::Equal => EQUAL,
+    }
+}
+
+const TABLE_TAG: u32 = u32::from_le_bytes(*b"Tabl");
+
+extern "win64" fn allocate_node(_: usize, bytes: u32) -> *mut u8 {
+    // SAFETY: a plain request.
+    unsafe { crate::ex::pool::ExAllocatePoolWithTag(512, bytes as usize, TABLE_TAG) }
+}
+
+extern "win64" fn free_node(_: usize, node: *mut u8) {
+    // SAFETY: allocated by `allocate_node`.
+    unsafe { crate::ex::pool::ExFreePoolWithTag(node, TABLE_TAG) }
+}
+
+#[test]
+fn generic_tables_stay_in_order() {
+    driver(|| {
+        let mut memory = [0u64; 13];
+        let table = memory.as_mut_ptr().cast();
+        let (compare, allocate, free) = (
+            order as *const (),
+            allocate_node as *const (),
+            free_node as *const (),
+        );
+        // SAFETY: memory for a table, and its three functions.
+        unsafe { RtlInitializeGenericTableAvl(table, compare, allocate, free, 0) };
+        let values: Vec<u32> = (0..300u32)
+            .map(|index| index.wrapping_mul(2_654_435_761) >> 8)
+            .collect();
+        let insert = |value: u32| {
+            let mut new = 9;
+            // SAFETY: a table and an element.
+            let at = unsafe {
+                RtlInsertElementGenericTableAvl(table, &raw const value as usize, 4, &raw mut new)
+            };
+            (crate::mem::guest::load(at as *const u32), new)
+        };
+        for &value in &values {
+            assert_eq!(insert(value), (value, 1));
+        }
+        assert_eq!(
+            insert(values[5]),
+            (values[5], 0),
+            "an equal element is there"
+        );
+        let in_order = || {
+            let mut key = 0;
+            let next = || {
+                // SAFETY: a table and a key that starts as zero.
+                let at = unsafe { RtlEnumerateGenericTableWithoutSplayingAvl(table, &raw mut key) };
+                (at != 0).then(|| crate::mem::guest::load(at as *const u32))
+            };
+            std::iter::from_fn(next).collect::<Vec<u32>>()
+        };
+        let mut expected = values.clone();
+        expected.sort_unstable();
+        assert_eq!(in_order(), expected);
+        for value in values.iter().step_by(2) {
+            // SAFETY: a table and an element.
+            assert_eq!(
+                unsafe {
+                    RtlDeleteElementGenericTableAvl(table, std::ptr::from_ref(value) as usize)
+                },
+                1
+            );
+            // SAFETY: as above.
+            assert_eq!(
+                unsafe {
+                    RtlLookupElementGenericTableAvl(table, std::ptr::from_ref(value) as usize)
+                },
+                0
+            );
+        }
+        let mut rest: Vec<u32> = values.iter().skip(1).step_by(2).copied().collect();
+        rest.sort_unstable();
+        assert_eq!(in_order(), rest);
+        // SAFETY: a table.
+        assert_eq!(unsafe { RtlNumberGenericTableElementsAvl(table) }, 150);
+        // SAFETY: a table.
+        let tenth = unsafe { RtlGetElementGenericTableAvl(table, 10) };
+        assert_eq!(crate::mem::guest::load(tenth as *const u32), rest[10]);
+        // SAFETY: a table.
+        assert_eq!(unsafe { RtlGetElementGenericTableAvl(table, 150) }, 0);
+        for value in rest {
+            // SAFETY: a table and an element.
+            unsafe { RtlDeleteElementGenericTableAvl(table, &raw const value as usize) };
+        }
+        // SAFETY: a table.
+        assert_eq!(unsafe { RtlIsGenericTableEmptyAvl(table) }, 1);
         assert!(crate::kernel::kernel().mem.pool.leaks(1).is_empty());
         0
     });

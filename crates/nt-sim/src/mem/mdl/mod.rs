@@ -491,13 +491,14 @@ impl Memory {
     ) -> std::result::Result<Vec<Pfn>, usize> {
         (0..spanned_pages(address, len))
             .map(|index| {
-                let at = (address & !(PAGE_SIZE - 1)) + index * PAGE_SIZE;
+                let at = (address & !(PAGE_SIZE - 1)).wrapping_add(index * PAGE_SIZE);
                 if let Some(pfn) = self.pool.pfn(at) {
                     return Ok(pfn);
                 }
                 if !self.va.contains(at) {
-                    return if at == 0 {
-                        Err(at)
+                    let there = at != 0 && (!self.strict || super::os::is_mapped(at));
+                    return if !there {
+                        Err(at.max(address))
                     } else {
                         Ok(super::phys::host_pfn(at))
                     };

@@ -12,7 +12,9 @@ pub(crate) const HEADER: usize = size_of::<MDL>();
 
 /// The number of pages that a buffer touches.
 pub(crate) fn spanned_pages(address: usize, len: usize) -> usize {
-    (address % PAGE_SIZE + len).div_ceil(PAGE_SIZE)
+    (address % PAGE_SIZE)
+        .saturating_add(len)
+        .div_ceil(PAGE_SIZE)
 }
 
 /// An MDL in memory that drivers read and write as they like.

@@ -72,7 +72,32 @@ pub(super) enum NotLive {
 #[derive(Debug, Default)]
 struct Shard {
     free: [Vec<usize>; CLASSES.len()],
-    counts: HashMap<(Tag, u16), Counts>,
+    counts: Numbers,
+}
+
+/// Numbers by tag and owner. Drivers use few tags, and the same one many times in a row: the last one is tried first.
+#[derive(Debug, Default)]
+struct Numbers {
+    entries: Vec<((Tag, u16), Counts)>,
+    last: usize,
+}
+
+impl Numbers {
+    fn of(&mut self, tag: Tag, owner: u16) -> &mut Counts {
+        let key = (tag, owner);
+        if self
+            .entries
+            .get(self.last)
+            .is_none_or(|(last, _)| *last != key)
+        {
+            let known = self.entries.iter().position(|(other, _)| *other == key);
+            self.last = known.unwrap_or_else(|| {
+                self.entries.push((key, Counts::default()));
+                self.entries.len() - 1
+            });
+        }
+        &mut self.entries[self.last].1
+    }
 }
 
 #[derive(Debug, Default)]
@@ -182,11 +207,7 @@ impl Slab {
                 shard.free[class].pop()?
             }
         };
-        shard
-            .counts
-            .entry((found.tag, owner))
-            .or_default()
-            .add(found.size);
+        shard.counts.of(found.tag, owner).add(found.size);
         drop(shard);
         let address = (block + HEADER).next_multiple_of(request.alignment());
         let header = Header {
@@ -217,11 +238,7 @@ impl Slab {
             address
         };
         let mut shard = self.shards[shard_index()].lock();
-        shard
-            .counts
-            .entry((found.tag, found.owner))
-            .or_default()
-            .add(found.size);
+        shard.counts.of(found.tag, found.owner).add(found.size);
         Some(address)
     }
 
@@ -291,11 +308,7 @@ impl Slab {
         raw::store(address - HEADER, header);
         let class = usize::from(header.class);
         let mut shard = self.shards[shard_index()].lock();
-        shard
-            .counts
-            .entry((found.tag, found.owner))
-            .or_default()
-            .remove(found.size);
+        shard.counts.of(found.tag, found.owner).remove(found.size);
         let list = &mut shard.free[class];
         list.push(address - usize::from(header.back));
         if list.len() > 2 * BATCH {
@@ -308,18 +321,14 @@ impl Slab {
 
     fn count_free(&self, found: Found) {
         let mut shard = self.shards[shard_index()].lock();
-        shard
-            .counts
-            .entry((found.tag, found.owner))
-            .or_default()
-            .remove(found.size);
+        shard.counts.of(found.tag, found.owner).remove(found.size);
     }
 
     /// Adds this slab's numbers to `total`.
     pub(super) fn count(&self, total: &mut BTreeMap<(Tag, u16), Counts>) {
         for shard in &self.shards {
-            for (&key, counts) in &shard.lock().counts {
-                total.entry(key).or_default().merge(*counts);
+            for &(key, counts) in &shard.lock().counts.entries {
+                total.entry(key).or_default().merge(counts);
             }
         }
     }

@@ -329,13 +329,13 @@ fn locked_lists_keep_their_order() {
         let lock = &raw mut lock;
         // SAFETY: an initialised list, an entry and a lock.
         assert!(unsafe { ExInterlockedInsertTailList(head, entries[0], lock) }.is_null());
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { ExInterlockedInsertTailList(head, entries[1], lock) },
             entries[0]
         );
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { ExInterlockedInsertHeadList(head, entries[2], lock) },
             entries[0]
         );

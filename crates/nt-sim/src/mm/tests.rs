@@ -186,8 +186,8 @@ fn mdls_go_through_their_life() {
         let on_stack = 0u8;
         // SAFETY: as above.
         assert_eq!(unsafe { MmIsAddressValid(&raw const on_stack as usize) }, 1);
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { MmIsAddressValid(0xdead_beef_0000_0000) },
             0,
             "no such address"

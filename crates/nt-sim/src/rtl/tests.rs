@@ -656,15 +656,15 @@ fn generic_tables_stay_in_order() {
         expected.sort_unstable();
         assert_eq!(in_order(), expected);
         for value in values.iter().step_by(2) {
-            // SAFETY: a table and an element.
             assert_eq!(
+                // SAFETY: a table and an element.
                 unsafe {
                     RtlDeleteElementGenericTableAvl(table, std::ptr::from_ref(value) as usize)
                 },
                 1
             );
-            // SAFETY: as above.
             assert_eq!(
+                // SAFETY: as above.
                 unsafe {
                     RtlLookupElementGenericTableAvl(table, std::ptr::from_ref(value) as usize)
                 },

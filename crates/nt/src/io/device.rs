@@ -182,12 +182,16 @@ fn stored_security(config: &DeviceConfig<'_>, passive: Passive<'_>) -> Result<Se
 
 /// Appends `{28f93d3f-4c0a-4a7c-8ff1-96b24e19b856}`.
 fn push_guid(text: &mut Vec<u16>, guid: &GUID) -> Result<()> {
+    let (group, node) = guid
+        .Data4
+        .split_first_chunk::<2>()
+        .ok_or(Status::INVALID_PARAMETER)?;
     let groups: [&[u8]; 5] = [
         &guid.Data1.to_be_bytes(),
         &guid.Data2.to_be_bytes(),
         &guid.Data3.to_be_bytes(),
-        &guid.Data4[..2],
-        &guid.Data4[2..],
+        group,
+        node,
     ];
     text.push(b'{'.into())?;
     for (index, group) in groups.iter().enumerate() {

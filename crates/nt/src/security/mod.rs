@@ -29,22 +29,22 @@ impl SecurityDescriptor {
     /// [`Status::INVALID_SECURITY_DESCR`] for anything else, [`Status::INSUFFICIENT_RESOURCES`].
     pub fn parse(tag: Tag, sddl: &str) -> Result<Self> {
         let text = sddl
-            .strip_prefix("D:")
+            .as_bytes()
+            .strip_prefix(b"D:")
             .ok_or(Status::INVALID_SECURITY_DESCR)?;
-        let (flags, mut entries) = text.split_at(text.find('(').unwrap_or(text.len()));
         let mut control = SE_DACL_PRESENT | SE_SELF_RELATIVE;
-        match flags {
-            "" => {}
-            "P" => control |= SE_DACL_PROTECTED,
-            _ => return Err(Status::INVALID_SECURITY_DESCR),
+        let mut entries = text;
+        if let Some(rest) = text.strip_prefix(b"P") {
+            control |= SE_DACL_PROTECTED;
+            entries = rest;
         }
 
         let mut acl = Vec::<u8>::with_capacity(tag, 128)?;
         let mut count = 0_u16;
-        while let Some(rest) = entries.strip_prefix('(') {
-            let (entry, rest) = rest.split_once(')').ok_or(Status::INVALID_SECURITY_DESCR)?;
+        while let Some(rest) = entries.strip_prefix(b"(") {
+            let (entry, rest) = cut(rest, b')').ok_or(Status::INVALID_SECURITY_DESCR)?;
             push_ace(&mut acl, entry)?;
-            count += 1;
+            count = count.saturating_add(1);
             entries = rest;
         }
         if !entries.is_empty() {
@@ -119,7 +119,7 @@ fn check(bytes: &[u8]) -> Option<()> {
 
 fn check_sid(sid: &[u8]) -> Option<()> {
     let authorities = usize::from(*sid.get(1)?);
-    (sid[0] == 1 && authorities <= 15 && sid.len() >= 8 + 4 * authorities).then_some(())
+    (sid.first() == Some(&1) && authorities <= 15 && sid.len() >= 8 + 4 * authorities).then_some(())
 }
 
 fn check_acl(acl: &[u8]) -> Option<()> {
@@ -140,22 +140,33 @@ fn check_acl(acl: &[u8]) -> Option<()> {
     Some(())
 }
 
+/// The text before and after the first `mark`.
+fn cut(text: &[u8], mark: u8) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().position(|byte| *byte == mark)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
 /// Appends `type;flags;rights;object;inherited object;principal`.
-fn push_ace(acl: &mut Vec<u8>, entry: &str) -> Result<()> {
-    let mut parts = entry.split(';');
-    let mut part = || parts.next().ok_or(Status::INVALID_SECURITY_DESCR);
-    let kind = match part()? {
-        "A" => ACCESS_ALLOWED_ACE_TYPE,
-        "D" => ACCESS_DENIED_ACE_TYPE,
+fn push_ace(acl: &mut Vec<u8>, entry: &[u8]) -> Result<()> {
+    let mut rest = entry;
+    let mut part = || {
+        let (part, after) = cut(rest, b';').ok_or(Status::INVALID_SECURITY_DESCR)?;
+        rest = after;
+        Ok(part)
+    };
+    let (kind, flags, rights) = (part()?, part()?, part()?);
+    let (object, inherited) = (part()?, part()?);
+    let principal = rest;
+    let kind = match kind {
+        b"A" => ACCESS_ALLOWED_ACE_TYPE,
+        b"D" => ACCESS_DENIED_ACE_TYPE,
         _ => return Err(Status::INVALID_SECURITY_DESCR),
     };
-    let (flags, rights, object, inherited, principal) =
-        (part()?, part()?, part()?, part()?, part()?);
-    if !flags.is_empty() || !object.is_empty() || !inherited.is_empty() || parts.next().is_some() {
+    if !flags.is_empty() || !object.is_empty() || !inherited.is_empty() {
         return Err(Status::INVALID_SECURITY_DESCR);
     }
-    let mask = parse_rights(rights)?;
-    let sid = Sid::parse(principal)?;
+    let mask = parse_rights(rights).ok_or(Status::INVALID_SECURITY_DESCR)?;
+    let sid = Sid::parse(principal).ok_or(Status::INVALID_SECURITY_DESCR)?;
     let len = (8 + 8 + 4 * sid.count) as u16;
     acl.extend_from_slice(&[kind, 0])?;
     acl.extend_from_slice(&len.to_le_bytes())?;
@@ -167,34 +178,41 @@ fn push_ace(acl: &mut Vec<u8>, entry: &str) -> Result<()> {
     Ok(())
 }
 
-fn parse_rights(mut text: &str) -> Result<u32> {
-    if let Some(hex) = text.strip_prefix("0x") {
-        return u32::from_str_radix(hex, 16).map_err(|_| Status::INVALID_SECURITY_DESCR);
+/// A number without sign: at least one digit, and no more than fits.
+fn number(digits: &[u8], radix: u32) -> Option<u32> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u32, |value, digit| {
+        let digit = char::from(*digit).to_digit(radix)?;
+        value.checked_mul(radix)?.checked_add(digit)
+    })
+}
+
+fn parse_rights(mut text: &[u8]) -> Option<u32> {
+    if let Some(hex) = text.strip_prefix(b"0x") {
+        return number(hex, 16);
     }
     let mut mask = 0;
-    while let Some((right, rest)) = text.split_at_checked(2) {
+    while let Some((right, rest)) = text.split_first_chunk::<2>() {
         mask |= match right {
-            "GA" => GENERIC_ALL,
-            "GR" => GENERIC_READ,
-            "GW" => GENERIC_WRITE,
-            "GX" => GENERIC_EXECUTE,
-            "FA" => FILE_ALL_ACCESS,
-            "FR" => FILE_GENERIC_READ,
-            "FW" => FILE_GENERIC_WRITE,
-            "FX" => FILE_GENERIC_EXECUTE,
-            "SD" => DELETE,
-            "RC" => READ_CONTROL,
-            "WD" => WRITE_DAC,
-            "WO" => WRITE_OWNER,
-            _ => return Err(Status::INVALID_SECURITY_DESCR),
+            b"GA" => GENERIC_ALL,
+            b"GR" => GENERIC_READ,
+            b"GW" => GENERIC_WRITE,
+            b"GX" => GENERIC_EXECUTE,
+            b"FA" => FILE_ALL_ACCESS,
+            b"FR" => FILE_GENERIC_READ,
+            b"FW" => FILE_GENERIC_WRITE,
+            b"FX" => FILE_GENERIC_EXECUTE,
+            b"SD" => DELETE,
+            b"RC" => READ_CONTROL,
+            b"WD" => WRITE_DAC,
+            b"WO" => WRITE_OWNER,
+            _ => return None,
         };
         text = rest;
     }
-    if text.is_empty() {
-        Ok(mask)
-    } else {
-        Err(Status::INVALID_SECURITY_DESCR)
-    }
+    text.is_empty().then_some(mask)
 }
 
 struct Sid {
@@ -204,44 +222,49 @@ struct Sid {
 }
 
 impl Sid {
-    fn new(authority: u8, authorities: &[u32]) -> Self {
-        let mut sid = Self {
+    const fn new(authority: u8) -> Self {
+        Self {
             authority,
             authorities: [0; 15],
-            count: authorities.len(),
-        };
-        sid.authorities[..authorities.len()].copy_from_slice(authorities);
-        sid
+            count: 0,
+        }
     }
 
-    fn parse(text: &str) -> Result<Self> {
-        Ok(match text {
-            "WD" => Self::new(1, &[0]),
-            "IU" => Self::new(5, &[4]),
-            "AU" => Self::new(5, &[11]),
-            "SY" => Self::new(5, &[18]),
-            "LS" => Self::new(5, &[19]),
-            "NS" => Self::new(5, &[20]),
-            "BA" => Self::new(5, &[32, 544]),
-            "BU" => Self::new(5, &[32, 545]),
-            _ => {
-                let parts = text
-                    .strip_prefix("S-1-")
-                    .ok_or(Status::INVALID_SECURITY_DESCR)?;
-                let mut parts = parts.split('-').map(|part| part.parse::<u32>());
-                let authority = parts.next().and_then(|part| u8::try_from(part.ok()?).ok());
-                let mut sid = Self::new(authority.ok_or(Status::INVALID_SECURITY_DESCR)?, &[]);
-                for part in parts {
-                    let slot = sid
-                        .authorities
-                        .get_mut(sid.count)
-                        .ok_or(Status::INVALID_SECURITY_DESCR)?;
-                    *slot = part.map_err(|_| Status::INVALID_SECURITY_DESCR)?;
-                    sid.count += 1;
-                }
-                sid
-            }
-        })
+    fn push(&mut self, authority: u32) -> Option<()> {
+        *self.authorities.get_mut(self.count)? = authority;
+        self.count += 1;
+        Some(())
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (authority, authorities): (u8, &[u32]) = match text {
+            b"WD" => (1, &[0]),
+            b"IU" => (5, &[4]),
+            b"AU" => (5, &[11]),
+            b"SY" => (5, &[18]),
+            b"LS" => (5, &[19]),
+            b"NS" => (5, &[20]),
+            b"BA" => (5, &[32, 544]),
+            b"BU" => (5, &[32, 545]),
+            _ => return Self::parse_numbers(text.strip_prefix(b"S-1-")?),
+        };
+        let mut sid = Self::new(authority);
+        for authority in authorities {
+            sid.push(*authority)?;
+        }
+        Some(sid)
+    }
+
+    /// The authority and its sub-authorities, between dashes.
+    fn parse_numbers(text: &[u8]) -> Option<Self> {
+        let (authority, mut rest) = cut(text, b'-')?;
+        let mut sid = Self::new(u8::try_from(number(authority, 10)?).ok()?);
+        while let Some((authority, after)) = cut(rest, b'-') {
+            sid.push(number(authority, 10)?)?;
+            rest = after;
+        }
+        sid.push(number(rest, 10)?)?;
+        Some(sid)
     }
 }
 

@@ -8,6 +8,7 @@ mod demo;
 mod driver;
 mod equivalence;
 mod house;
+mod sanitize;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +45,8 @@ enum Task {
     Equivalence(equivalence::Args),
     /// Checks the dependency arrows, the unsafe table and the file sizes.
     House,
+    /// Runs the tests of what is shared between threads under the address and thread sanitizers.
+    Sanitize(sanitize::Args),
 }
 
 /// Processor architectures that the driver is built for.
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Equivalence(args) => Ok(equivalence::run(&args)),
         Task::House => house::run(),
+        Task::Sanitize(args) => sanitize::run(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

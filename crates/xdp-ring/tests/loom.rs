@@ -1,5 +1,7 @@
 //! The ring protocol under a model checker: every interleaving, and every value a weak memory may show.
 
+#![cfg(not(xdp_ring_plain_words))]
+
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use loom::thread;

@@ -37,6 +37,9 @@ impl Sanitizer {
 /// A package and those of its tests that touch shared or raw memory.
 const SUITES: &[(&str, &[&str])] = &[("xdp-ring", &["mapped", "hostile", "corpus", "umem"])];
 
+/// Races that are none.
+const SUPPRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tsan-suppressions.txt");
+
 /// Runs every suite under every sanitizer asked for.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -55,6 +58,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             // Assembly is invisible to a sanitizer: the rings do without.
             let flags = format!("{} --cfg xdp_ring_plain_words", sanitizer.flags());
             command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags);
+            command.env("TSAN_OPTIONS", format!("suppressions={SUPPRESSIONS}"));
             let status = command.status().context("running cargo")?;
             failed |= !status.success();
         }

@@ -151,6 +151,104 @@ fn check(info: &'static Info) {
     sched::yield_point();
 }
 
+/// An argument of an exported function, as [`check_argument`] wants it: what has a `target` of its
+/// own is a pointer, everything else borrows that of [`NoPointer`].
+pub(crate) struct Argument<T>(pub(crate) T);
+
+/// An argument that is no pointer.
+pub(crate) struct NoPointer;
+
+impl<T> Argument<*mut T> {
+    #[inline]
+    pub(crate) fn target(&self) -> Option<(usize, usize)> {
+        Argument(self.0.cast_const()).target()
+    }
+}
+
+impl<T> Argument<*const T> {
+    /// The address and the alignment that the type asks for; `None` for untyped memory.
+    #[inline]
+    pub(crate) fn target(&self) -> Option<(usize, usize)> {
+        (align_of::<T>() > 1).then_some((self.0 as usize, align_of::<T>()))
+    }
+}
+
+impl NoPointer {
+    #[inline]
+    pub(crate) fn target(&self) -> Option<(usize, usize)> {
+        None
+    }
+}
+
+impl<T> std::ops::Deref for Argument<T> {
+    type Target = NoPointer;
+
+    fn deref(&self) -> &NoPointer {
+        &NoPointer
+    }
+}
+
+/// Stops the kernel if an argument is a pointer to where nothing of its type can be. Found here,
+/// before the function has taken a lock.
+#[inline]
+pub(crate) fn check_argument(
+    function: &'static Info,
+    argument: &str,
+    target: Option<(usize, usize)>,
+) {
+    if let Some((address, alignment)) = target
+        // Null is often allowed, and so are the dangling pointers of empty slices.
+        && address != 0
+        && address != alignment
+        && kernel::strict()
+    {
+        check_pointer(function, argument, address, alignment);
+    }
+}
+
+fn check_pointer(function: &'static Info, argument: &str, address: usize, alignment: usize) {
+    const NULL_AREA: usize = 0x1_0000;
+    /// Families that know their objects by address have rules for stale ones, which say more.
+    const KNOW_THEIR_OBJECTS: [&str; 4] = ["Ndis", "Mm", "IoFreeMdl", "ExpInterlocked"];
+    let knows = KNOW_THEIR_OBJECTS
+        .iter()
+        .any(|family| function.name.starts_with(family));
+    if !address.is_multiple_of(alignment) {
+        if function.name.contains("SList") {
+            return;
+        }
+        crate::bugcheck!(
+            verifier::Rule::MisalignedArgument, address, alignment;
+            "{} was passed {address:#x} as \"{argument}\", which must be a multiple of {alignment}",
+            function.name
+        );
+    }
+    let user = crate::mem::is_user(address);
+    let what = if address < NULL_AREA {
+        "an offset from a null pointer"
+    } else if user && function.raises {
+        // What user addresses mean is for the function to say.
+        return;
+    } else if user {
+        "a user address"
+    } else if crate::fault::readable(address) {
+        return;
+    } else {
+        "there is no memory"
+    };
+    if kernel::kernel().mem.pool.describe(address).is_some() {
+        if knows {
+            return;
+        }
+        crate::mem::report::bad_access(address, crate::mem::user::Access::Read);
+    }
+    crate::bugcheck!(
+        verifier::Rule::BadPointerArgument, address;
+        "{} was passed {address:#x} as \"{argument}\": {what}",
+        function.name
+    );
+}
+
 /// Declares functions that drivers import.
 ///
 /// `#[irql(LEVEL)]` is the highest allowed IRQL. `hosted` leaves the C symbol out (names that
@@ -211,7 +309,13 @@ macro_rules! export_fn {
                 raises: $crate::export_flag!(raises $($flag)*),
                 data: false,
             };
-            $crate::export::enter(&INFO, move || $body)
+            $crate::export::enter(&INFO, move || {
+                $(
+                    let target = $crate::export::Argument($arg).target();
+                    $crate::export::check_argument(&INFO, stringify!($arg), target);
+                )*
+                $body
+            })
         }
     };
 }

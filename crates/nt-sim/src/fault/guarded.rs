@@ -9,7 +9,7 @@ pub(crate) struct BadAccess {
     pub(crate) write: bool,
 }
 
-/// What the guarded routine returns in RAX and RDX.
+/// What the guarded routines return in RAX and RDX.
 #[repr(C)]
 struct Outcome {
     kind: u64,
@@ -18,6 +18,7 @@ struct Outcome {
 
 unsafe extern "sysv64" {
     fn nt_sim_guarded_copy(to: *mut u8, from: *const u8, len: usize) -> Outcome;
+    fn nt_sim_guarded_probe(at: *const u8) -> Outcome;
     safe fn nt_sim_guarded_end();
 }
 
@@ -32,12 +33,17 @@ global_asm!(
     "mov rcx, rdx",
     "rep movsb",
     "xor eax, eax",
+    "ret",
+    ".globl nt_sim_guarded_probe",
+    "nt_sim_guarded_probe:",
+    "mov al, [rdi]",
+    "xor eax, eax",
     ".globl nt_sim_guarded_end",
     "nt_sim_guarded_end:",
     "ret",
 );
 
-/// If `rip` is inside the guarded routine: where to go on after a fault, and the outcome for RAX and
+/// If `rip` is inside a guarded routine: where to go on after a fault, and the outcome for RAX and
 /// RDX.
 pub(super) fn fix_up(rip: u64, address: u64, write: bool) -> Option<(u64, u64, u64)> {
     let start = nt_sim_guarded_copy as *const () as u64;
@@ -71,4 +77,11 @@ pub(crate) fn read_word(address: usize) -> Option<u64> {
     let mut word = 0_u64;
     copy(&raw mut word as usize, address, 8).ok()?;
     Some(word)
+}
+
+/// Whether a byte can be read at an address.
+#[inline]
+pub(crate) fn readable(address: usize) -> bool {
+    // SAFETY: the routine reads one byte and throws it away; a fault makes it return early.
+    result(unsafe { nt_sim_guarded_probe(address as *const u8) }).is_ok()
 }

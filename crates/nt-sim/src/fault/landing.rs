@@ -292,16 +292,27 @@ fn image_fault(
 /// Kernel code faulted on what a driver gave it. Its frames cannot be unwound from the middle of
 /// an instruction, so they are left as they are: the kernel stops.
 fn kernel_fault(event: &Event, context: &Context) -> ! {
-    let caller = seh::driver_stack(1)
-        .first()
-        .map_or_else(|| "a driver".to_owned(), |&address| pe::describe(address));
+    let caller = seh::driver_stack(1).first().copied();
+    let function = caller
+        .and_then(|address| pe::find(address)?.import_called_before(address))
+        .map_or("a kernel function", |import| import.name.as_str());
+    let caller = caller.map_or_else(|| "a driver".to_owned(), pe::describe);
     let (address, write) = match *event {
         Event::Page { address, write, .. } => (address, write),
         Event::User(fault) => (fault.address as u64, fault.access == Access::Write),
         _ => bugcheck!(Rule::Simulator, context.rip;
-            "kernel code called by {caller} failed at {:#x}: {event:?}", context.rip),
+            "{function}, called by {caller}, failed at {:#x}: {event:?}", context.rip),
     };
+    let access = if write { Access::Write } else { Access::Read };
+    if crate::kernel::kernel()
+        .mem
+        .pool
+        .describe(address as usize)
+        .is_some()
+    {
+        report::bad_access(address as usize, access);
+    }
     bugcheck!(Rule::BadPointerArgument, address, write, context.rip;
-        "a function called by {caller} faulted {} {address:#x}{}: a bad pointer was passed to it",
+        "{function}, called by {caller}, faulted {} {address:#x}{}: a bad pointer was passed to it",
         if write { "writing" } else { "reading" }, null_words(address))
 }

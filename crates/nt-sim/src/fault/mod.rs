@@ -21,7 +21,7 @@ mod string;
 mod tests;
 
 pub(crate) use self::{
-    guarded::read_word,
+    guarded::{read_word, readable},
     shared_data::refresh as refresh_shared_data,
     signal::{SignalStack, install},
 };

@@ -533,19 +533,26 @@ fn code_of_an_unloaded_driver_is_recognised() {
 
 #[test]
 fn a_bad_pointer_passed_to_the_kernel_is_told_with_its_caller() {
-    let mut b = DriverBuilder::new();
-    b.trivial_entry();
-    b.begin("F");
-    b.alloc(0x28);
-    b.a.mov(edx, 0x40).unwrap();
-    b.call_nt("RtlPcToFileHeader");
-    b.a.add(rsp, 0x28).unwrap();
-    b.a.ret().unwrap();
-    b.end();
-    let report = stopped(call(b, 0));
-    assert_eq!(report.rule, Rule::BadPointerArgument, "{report}");
-    assert!(report.details.contains("test.sys!F"), "{report}");
-    assert!(report.details.contains("writing 0x40"), "{report}");
+    let bad = crate::mem::USER_END as u64 + 0x10_0000;
+    for (function, verb) in [("memset", "writing"), ("RtlInitUnicodeString", "to")] {
+        let mut b = DriverBuilder::new();
+        b.trivial_entry();
+        b.begin("F");
+        b.alloc(0x28);
+        b.a.xor(edx, edx).unwrap();
+        b.a.mov(r8d, 8).unwrap();
+        b.call_nt(function);
+        b.a.add(rsp, 0x28).unwrap();
+        b.a.ret().unwrap();
+        b.end();
+        let report = stopped(call(b, bad));
+        assert_eq!(report.rule, Rule::BadPointerArgument, "{report}");
+        assert_eq!(report.parameters[0], bad);
+        for word in [function, verb] {
+            assert!(report.details.contains(word), "{report}");
+        }
+        assert!(report.stack[0].starts_with("test.sys!F+"), "{report}");
+    }
 }
 
 /// Reads and writes user memory through every way of emulation, and only after probing.
@@ -727,5 +734,71 @@ mod linked {
             lab.enter(arch::current_call).is_err(),
             "the kernel has stopped"
         );
+    }
+}
+
+/// Whatever pointer a driver passes to whatever function, the kernel stops with a report and the
+/// lab still ends: nobody waits for a lock that the function held.
+#[test]
+fn bad_pointers_to_functions_that_hold_locks_do_not_hang_the_lab() {
+    let functions = [
+        "KeSetEvent",
+        "KeResetEvent",
+        "KeWaitForSingleObject",
+        "KeInsertQueueDpc",
+        "KeSetTimer",
+        "KeCancelTimer",
+        "KeAcquireSpinLockRaiseToDpc",
+        "KeReleaseSpinLockFromDpcLevel",
+        "KeInitializeEvent",
+        "ExFreePoolWithTag",
+        "ExAcquireRundownProtection",
+        "ExAcquirePushLockExclusiveEx",
+        "ExQueueWorkItem",
+        "IofCompleteRequest",
+        "IofCallDriver",
+        "IoDeleteDevice",
+        "IoFreeIrp",
+        "IoFreeMdl",
+        "MmUnlockPages",
+        "MmMapLockedPagesSpecifyCache",
+        "ObfDereferenceObject",
+        "RtlInitUnicodeString",
+        "RtlCopyUnicodeString",
+        "ExpInterlockedPushEntrySList",
+        "memcpy",
+        "NdisFreeNetBufferList",
+        "NdisFreeNetBufferListPool",
+        "NdisAcquireRWLockRead",
+    ];
+    for function in functions {
+        for pointer in [
+            0x40,
+            crate::mem::USER_END as u64 + 0x10_0000,
+            0x1_2345_6789,
+            0x1_2345_6780,
+        ] {
+            let module = if function.starts_with("Ndis") {
+                "ndis.sys"
+            } else {
+                "ntoskrnl.exe"
+            };
+            let mut b = DriverBuilder::new();
+            b.trivial_entry();
+            b.begin("F");
+            b.alloc(0x48);
+            b.a.mov(rdx, rcx).unwrap();
+            b.a.mov(r8d, 8).unwrap();
+            b.a.xor(r9d, r9d).unwrap();
+            let slot = b.import(module, function);
+            b.a.call(qword_ptr(slot)).unwrap();
+            b.a.add(rsp, 0x48).unwrap();
+            b.a.ret().unwrap();
+            b.end();
+            let result = call(b, pointer);
+            let report = stopped(result);
+            assert_ne!(report.rule, Rule::Simulator, "{function}: {report}");
+            assert_ne!(report.rule, Rule::UnimplementedImport, "{function}");
+        }
     }
 }

@@ -170,6 +170,26 @@ impl Image {
         &self.exports
     }
 
+    /// The import that is called by the instruction before `return_address`, directly or through a
+    /// jump in the image.
+    pub(crate) fn import_called_before(&self, return_address: usize) -> Option<&Import> {
+        let end = self.rva(return_address)? as usize;
+        // `opcode` with a displacement from the instruction's end.
+        let target = |opcode: &[u8], at: usize| {
+            let from = at + opcode.len();
+            (slice_at(&self.pristine, at, opcode.len()) == Some(opcode))
+                .then(|| u32_at(&self.pristine, from))
+                .flatten()
+                .map(|offset| (from as u32 + 4).wrapping_add(offset))
+        };
+        let direct = end.checked_sub(6).and_then(|at| target(&[0xff, 0x15], at));
+        let slot = direct.or_else(|| {
+            let stub = target(&[0xe8], end.checked_sub(5)?)? as usize;
+            target(&[0xff, 0x25], stub).or_else(|| target(&[0x48, 0xff, 0x25], stub))
+        })?;
+        self.imports.iter().find(|import| import.slot == slot)
+    }
+
     /// Address of an exported function.
     #[cfg(test)]
     pub(crate) fn export(&self, name: &str) -> Option<usize> {

@@ -262,4 +262,6 @@ rules! {
         "Code and constants must not be written.";
     BadPointerArgument = 0x0000_0050 "PAGE_FAULT_IN_NONPAGED_AREA", "bad-pointer-argument",
         "Pointers that are passed to the kernel must point at memory.";
+    MisalignedArgument = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "misaligned-argument",
+        "Pointers that are passed to the kernel must be aligned as what they point at must be.";
 }

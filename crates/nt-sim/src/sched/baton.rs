@@ -220,12 +220,22 @@ impl Baton {
                 table.running = 0;
                 return;
             }
-            // Everybody waits: time passes.
+            // Everybody waits: time passes. What becomes due may run DPCs on this thread, as an
+            // interrupt would: meanwhile it runs, or the driver's calls in them would let time pass
+            // again.
+            if let Some(entry) = from.and_then(|t| table.entry(t.id)) {
+                entry.state = State::Ready;
+            }
             drop(table);
             if !kernel().clock.skip_to_next() {
                 return self.deadlock("every thread waits and no timer is set");
             }
             table = self.table.lock();
+            if let Some(entry) = from.and_then(|t| table.entry(t.id))
+                && !std::mem::take(&mut entry.token)
+            {
+                entry.state = State::Blocked;
+            }
         }
         if let Some(thread) = from {
             let Some(turn) = table.entry(thread.id).map(|e| Arc::clone(&e.turn)) else {

@@ -264,6 +264,7 @@ fn any_order_of_threads_gives_the_same() {
             let expected = [
                 (THREAD, 2),
                 (DPC, 1),
+                (TIMER, 3),
                 (WORK, 3),
                 (WATCH, 3),
                 (LOCKS, 400),

@@ -1,15 +1,45 @@
-//! What scenarios share: a lab with the driver under test in it.
+//! What scenarios share: a lab with the driver under test in it, and a client that talks to it as programs do.
 //!
 //! The driver is the file that `XDP_DRIVER` names, or else the one that `cargo xtask driver` built, or else the driver
 //! crate linked into the test. Scenarios know nothing of its insides, so any compatible driver can be put here.
+//!
+//! ```no_run
+//! use scenarios::{matching, scene, socket::Setup};
+//!
+//! scene(|s| {
+//!     let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
+//!     let _program = s.app.program(s.nic).rule(matching::udp_dst(53).redirect(&socket.xsk)).create().unwrap();
+//!     socket.fill_all();
+//!     s.nic.wire().send(scenarios::frames::udp4(53, b"hello")).unwrap();
+//!     assert_eq!(socket.received().len(), 1);
+//! });
+//! ```
 
 #![forbid(unsafe_code)]
+
+pub mod client;
+pub mod counters;
+pub mod frames;
+pub mod interface;
+pub mod map;
+pub mod matching;
+pub mod program;
+pub mod ring;
+pub mod scene;
+pub mod socket;
+pub mod status;
+pub mod umem;
+pub mod xsk;
 
 use std::path::PathBuf;
 
 use nt_sim::{Driver, Lab, LabBuilder, LabError};
 use xdp_abi::open::{OPEN_PACKET_NAME, ObjectType, OpenPacket};
 use zerocopy::IntoBytes;
+
+pub use client::Client;
+pub use scene::{Scene, Stage, scene};
+pub use status::Answer;
 
 /// The driver file under test; `None` means the linked driver.
 pub fn driver_file() -> Option<PathBuf> {
@@ -42,10 +72,15 @@ pub fn lab() -> LabBuilder {
 
 /// Value of the extended attribute that opens an object.
 pub fn open_value(object: ObjectType, parameters: &[u8]) -> Vec<u8> {
+    open_value_of(3, object, parameters)
+}
+
+/// As [`open_value`], of a client that was compiled for another version of the API.
+pub fn open_value_of(api_version: u32, object: ObjectType, parameters: &[u8]) -> Vec<u8> {
     let packet = OpenPacket {
         major_version: 1,
         minor_version: 0,
-        api_version: 3,
+        api_version,
         object_type: object,
     };
     let mut value = packet.as_bytes().to_vec();

@@ -256,6 +256,8 @@ pub(crate) struct Control {
     pub(crate) output: (usize, usize),
     pub(crate) user: bool,
     pub(crate) internal: bool,
+    /// Goes as a packet even where the driver offers fast I/O.
+    pub(crate) packet: bool,
 }
 
 const FILE_READ_DATA: u32 = 1;
@@ -279,6 +281,7 @@ pub(crate) fn control(handle: usize, control: &Control) -> Result<Arc<Pending>, 
     kernel().ob.reference(&found.object);
     let pending = Pending::new();
     if !control.internal
+        && !control.packet
         && let Some(result) = fast_io(&found.object, &device, control)
     {
         kernel().ob.dereference(&found.object);

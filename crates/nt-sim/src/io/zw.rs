@@ -76,6 +76,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
             output: (output, output_length as usize),
             user: false,
             internal: false,
+            packet: false,
         };
         let pending = match request::control(file, &control) {
             Ok(pending) => pending,

@@ -268,6 +268,14 @@ impl<'lab> Nic<'lab> {
         })
     }
 
+    /// Takes the NIC away; what its ends collected can still be read.
+    ///
+    /// # Errors
+    /// When the kernel stops.
+    pub fn unplug(&self) -> Result<(), LabError> {
+        self.lab.enter(|| self.nic.remove())
+    }
+
     /// Takes the NIC away.
     ///
     /// # Errors

@@ -1,12 +1,19 @@
 //! User processes: what a program does to a driver.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use super::{Lab, LabError, NtStatus};
 use crate::{
     io::request::{self, Control, Open},
     kernel::kernel,
     mem::{os::Protection, user::Backing},
+    ob::security::generic_to_file,
     ps::{self, ProcessKind},
 };
 
@@ -187,6 +194,21 @@ impl<'lab> Process<'lab> {
             .map_err(|e| LabError::Invalid(format!("freeing {:#x}: {e:?}", memory.address)))
     }
 
+    /// Takes away the write access to pages from [`Process::alloc`], or gives it back.
+    ///
+    /// # Errors
+    /// When the pages are not the process's, or a driver keeps them secured.
+    pub fn set_writable(&self, memory: UserMemory, writable: bool) -> Result<(), LabError> {
+        let space = self.space()?;
+        let protection = if writable {
+            Protection::ReadWrite
+        } else {
+            Protection::Read
+        };
+        self.call(|| space.protect(memory.address, memory.size, protection))?
+            .map_err(|e| LabError::Invalid(format!("protecting {:#x}: {e:?}", memory.address)))
+    }
+
     fn space(&self) -> Result<Arc<crate::mem::user::AddressSpace>, LabError> {
         self.process
             .space
@@ -365,28 +387,75 @@ impl Handle<'_> {
         input: (usize, usize),
         output: (usize, usize),
     ) -> Result<Pending<'_>, LabError> {
-        let sent = self.process.call(|| {
-            request::control(
-                self.value,
-                &Control {
-                    code,
-                    input,
-                    output,
-                    user: true,
-                    internal: false,
-                },
-            )
-        })?;
+        self.send(&Control {
+            code,
+            input,
+            output,
+            user: true,
+            internal: false,
+            packet: false,
+        })
+    }
+
+    fn send(&self, control: &Control) -> Result<Pending<'_>, LabError> {
+        let sent = self
+            .process
+            .call(|| request::control(self.value, control))?;
         match sent {
             Ok(pending) => Ok(Pending {
                 lab: self.process.lab,
                 pending,
             }),
             Err(status) => Err(LabError::Status {
-                what: format!("device control {code:#x}"),
+                what: format!("device control {:#x}", control.code),
                 status: NtStatus(status),
             }),
         }
+    }
+
+    /// As [`Handle::control_raw`], but as a request packet even where the driver offers fast I/O: what a driver
+    /// in between would send.
+    ///
+    /// # Errors
+    /// As [`Handle::control_raw`].
+    pub fn control_packet(
+        &self,
+        code: u32,
+        input: (usize, usize),
+        output: (usize, usize),
+    ) -> Result<Pending<'_>, LabError> {
+        self.send(&Control {
+            code,
+            input,
+            output,
+            user: true,
+            internal: false,
+            packet: true,
+        })
+    }
+
+    /// Makes a handle of another process (or of the same one) to what this handle stands for, with `access` as the
+    /// access that it grants.
+    ///
+    /// # Errors
+    /// When the kernel has stopped, or this handle was closed otherwise.
+    pub fn duplicate<'other>(
+        &self,
+        process: &'other Process<'other>,
+        access: u32,
+    ) -> Result<Handle<'other>, LabError> {
+        let value = self.process.call(|| {
+            let found = self.process.process.handles.get(self.value)?;
+            kernel().ob.reference(&found.object);
+            let handles = &process.process.handles;
+            Some(handles.insert(found.object, generic_to_file(access), false))
+        })?;
+        let value = value.ok_or_else(|| LabError::Invalid("the handle is closed".into()))?;
+        Ok(Handle {
+            process,
+            value,
+            open: true,
+        })
     }
 
     /// Closes the handle.
@@ -490,5 +559,54 @@ impl UserMemory {
         // SAFETY: as in `write`.
         unsafe { std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), size) };
         bytes
+    }
+
+    fn word<T>(&self, offset: usize) -> *mut T {
+        let size = size_of::<T>();
+        assert!(
+            offset.is_multiple_of(size) && offset + size <= self.size,
+            "a word at {offset} is not in the memory"
+        );
+        (self.host + offset) as *mut T
+    }
+
+    /// Loads a word with acquire semantics.
+    ///
+    /// # Panics
+    /// When `offset` is not aligned or lies behind the memory.
+    pub fn load_u32(&self, offset: usize) -> u32 {
+        // SAFETY: aligned and inside the mapping, which lives until the memory is freed.
+        let word = unsafe { AtomicU32::from_ptr(self.word(offset)) };
+        word.load(Ordering::Acquire)
+    }
+
+    /// Stores a word with release semantics.
+    ///
+    /// # Panics
+    /// As [`UserMemory::load_u32`].
+    pub fn store_u32(&self, offset: usize, value: u32) {
+        // SAFETY: as in `load_u32`.
+        let word = unsafe { AtomicU32::from_ptr(self.word(offset)) };
+        word.store(value, Ordering::Release);
+    }
+
+    /// Loads a word of 64 bits with acquire semantics.
+    ///
+    /// # Panics
+    /// As [`UserMemory::load_u32`].
+    pub fn load_u64(&self, offset: usize) -> u64 {
+        // SAFETY: as in `load_u32`.
+        let word = unsafe { AtomicU64::from_ptr(self.word(offset)) };
+        word.load(Ordering::Acquire)
+    }
+
+    /// Stores a word of 64 bits with release semantics.
+    ///
+    /// # Panics
+    /// As [`UserMemory::load_u32`].
+    pub fn store_u64(&self, offset: usize, value: u64) {
+        // SAFETY: as in `load_u32`.
+        let word = unsafe { AtomicU64::from_ptr(self.word(offset)) };
+        word.store(value, Ordering::Release);
     }
 }

@@ -1,0 +1,214 @@
+//! The usual scene: a lab, the driver, a NIC, a program; and the clearing up afterwards, which is checked.
+
+use std::cell::Cell;
+
+use nt_sim::{ClockMode, Driver, Lab, Nic, NicBuilder};
+
+use crate::{client::Client, load};
+
+/// Where the driver reads its settings.
+pub const PARAMETERS: &str = r"\Registry\Machine\System\CurrentControlSet\Services\xdp\Parameters";
+
+/// What a scenario plays on.
+pub struct Scene<'s> {
+    /// The lab.
+    pub lab: &'s Lab,
+    /// The only NIC, `eth0`.
+    pub nic: &'s Nic<'s>,
+    /// A program of an administrator.
+    pub app: Client<'s>,
+    /// The driver under test.
+    pub driver: &'s Driver<'s>,
+    unplugged: Cell<bool>,
+}
+
+/// How a scene is set.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Stage {
+    cpus: u32,
+    queues: u32,
+    mtu: u32,
+    virtual_clock: bool,
+    seed: Option<u64>,
+    inline: bool,
+    rss: bool,
+    registry: Vec<(&'static str, u32)>,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Stage {
+            cpus: 2,
+            queues: 1,
+            mtu: 1500,
+            virtual_clock: false,
+            seed: None,
+            inline: false,
+            rss: true,
+            registry: Vec::new(),
+        }
+    }
+}
+
+impl Stage {
+    /// The usual: two processors, one queue.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of processors.
+    pub fn cpus(mut self, cpus: u32) -> Self {
+        self.cpus = cpus;
+        self
+    }
+
+    /// Number of receive queues.
+    pub fn queues(mut self, queues: u32) -> Self {
+        self.queues = queues;
+        self
+    }
+
+    /// The MTU.
+    pub fn mtu(mut self, mtu: u32) -> Self {
+        self.mtu = mtu;
+        self
+    }
+
+    /// Time passes only when the test says so.
+    pub fn virtual_clock(mut self) -> Self {
+        self.virtual_clock = true;
+        self
+    }
+
+    /// One thread at a time, as the seed decides.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Frames are indicated on the thread that sends them.
+    pub fn inline(mut self) -> Self {
+        self.inline = true;
+        self
+    }
+
+    /// The protocol stack leaves RSS off.
+    pub fn without_rss(mut self) -> Self {
+        self.rss = false;
+        self
+    }
+
+    /// Sets a value of the driver's parameters before it starts.
+    pub fn registry(mut self, name: &'static str, value: u32) -> Self {
+        self.registry.push((name, value));
+        self
+    }
+
+    /// Plays: sets the scene, runs the test, ends the program, takes the NIC away and unloads the driver, which
+    /// must leave nothing behind.
+    ///
+    /// # Panics
+    /// When anything fails.
+    pub fn play(&self, test: impl FnOnce(&Scene<'_>)) {
+        let mut lab = Lab::builder().cpus(self.cpus);
+        if let Some(seed) = self.seed {
+            lab = lab.seed(seed);
+        } else if self.virtual_clock {
+            lab = lab.clock(ClockMode::Virtual);
+        }
+        let lab = lab.boot().expect("the lab boots");
+        for (name, value) in &self.registry {
+            lab.set_registry_dword(PARAMETERS, name, *value)
+                .expect("a registry value");
+        }
+        let driver = load(&lab).unwrap_or_else(|e| panic!("the driver loads: {e}"));
+        {
+            let nic = self.nic(&lab, "eth0").create().expect("a NIC");
+            lab.settle().expect("the NIC is up");
+            let scene = Scene {
+                lab: &lab,
+                nic: &nic,
+                app: Client::new(&lab, "app"),
+                driver: &driver,
+                unplugged: Cell::new(false),
+            };
+            test(&scene);
+            let unplugged = scene.unplugged.get();
+            scene.app.terminate();
+            if !unplugged {
+                nic.unplug().unwrap_or_else(|e| panic!("{e}"));
+            }
+        }
+        let report = driver.unload().unwrap_or_else(|e| panic!("{e}"));
+        assert!(report.is_clean(), "{report}");
+    }
+
+    /// A NIC as the scene's own, under another name.
+    pub fn nic<'lab>(&self, lab: &'lab Lab, name: &str) -> NicBuilder<'lab> {
+        let mut nic = lab.nic(name).queues(self.queues).mtu(self.mtu);
+        if self.inline {
+            nic = nic.inline();
+        }
+        if !self.rss {
+            nic = nic.without_rss();
+        }
+        nic
+    }
+}
+
+/// Plays on the usual scene.
+pub fn scene(test: impl FnOnce(&Scene<'_>)) {
+    Stage::new().play(test);
+}
+
+impl<'s> Scene<'s> {
+    /// Takes the NIC away.
+    ///
+    /// # Panics
+    /// When the kernel stopped.
+    pub fn unplug(&self) {
+        if !self.unplugged.replace(true) {
+            self.nic.unplug().unwrap_or_else(|e| panic!("{e}"));
+        }
+    }
+
+    /// Starts another program.
+    pub fn client(&self, name: &str) -> Client<'s> {
+        Client::new(self.lab, name)
+    }
+
+    /// Puts a frame on the wire; it has been inspected when this returns.
+    ///
+    /// # Panics
+    /// When the kernel stopped.
+    #[track_caller]
+    pub fn arrive(&self, frame: impl Into<nt_sim::nic::Frame>) {
+        self.nic
+            .wire()
+            .send(frame)
+            .unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// The bytes of the frames that reached the stack since the last look.
+    ///
+    /// # Panics
+    /// When the kernel stopped.
+    pub fn passed(&self) -> Vec<Vec<u8>> {
+        let stack = self.nic.stack();
+        std::iter::from_fn(|| stack.try_receive().unwrap_or_else(|e| panic!("{e}")))
+            .map(|frame| frame.data)
+            .collect()
+    }
+
+    /// The bytes of the frames that were sent out since the last look.
+    ///
+    /// # Panics
+    /// When the kernel stopped.
+    pub fn sent(&self) -> Vec<Vec<u8>> {
+        let wire = self.nic.wire();
+        std::iter::from_fn(|| wire.try_receive().unwrap_or_else(|e| panic!("{e}")))
+            .map(|frame| frame.data)
+            .collect()
+    }
+}

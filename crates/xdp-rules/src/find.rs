@@ -32,26 +32,30 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     pub fn classify(&self, frame: &Frame<'_>) -> Option<Hit<'_, T>> {
         let id = match self.depth() {
             None => self.tables.all.head,
-            Some(depth) if frame.is_contiguous() => self.search_slice(frame.first(), depth),
-            Some(depth) => self.search_split(frame, depth),
+            Some(_) if frame.is_contiguous() => self.search_slice(frame.first()),
+            Some(_) => self.search_split(frame),
         };
         self.hit(id)
     }
 
     /// Searches for a frame of one buffer. UDP, where nearly all rules are, is recognised at a glance: its headers have fixed
     /// places, so that one look at the length is enough.
-    #[inline]
-    fn search_slice(&self, bytes: &[u8], depth: Depth) -> u32 {
+    ///
+    /// Where only one structure can have something for UDP, that search is all there is to do: every path of this function
+    /// ends in a call that needs nothing kept.
+    #[inline(never)]
+    fn search_slice(&self, bytes: &[u8]) -> u32 {
         if let Some((head, payload)) = bytes.split_first_chunk::<42>()
             && is_udp4(head)
         {
             let [.., a, b, c, d, e, f, g, h, i, j, k, l, _, _, _, _] = *head;
-            return self.udp4(
-                u32::from_be_bytes([a, b, c, d]),
-                u32::from_be_bytes([e, f, g, h]),
-                u32::from_be_bytes([i, j, k, l]),
-                payload,
-            );
+            let from = u32::from_be_bytes([a, b, c, d]);
+            let to = u32::from_be_bytes([e, f, g, h]);
+            let ports = u32::from_be_bytes([i, j, k, l]);
+            return match self.plans.only(Class::Udp4) {
+                Some(step) => self.udp4_step(step, NONE, from, to, ports, payload),
+                None => self.udp4(from, to, ports, payload),
+            };
         }
         if let Some((head, payload)) = bytes.split_first_chunk::<62>()
             && is_udp6(head)
@@ -59,8 +63,19 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             && let Some((_, ends)) = ip.split_last_chunk::<32>()
         {
             let [a, b, c, d, ..] = *udp;
-            return self.udp6(ends, u32::from_be_bytes([a, b, c, d]), payload);
+            let ports = u32::from_be_bytes([a, b, c, d]);
+            return match self.plans.only(Class::Udp6) {
+                Some(step) => self.udp6_step(step, NONE, ends, ports, payload),
+                None => self.udp6(ends, ports, payload),
+            };
         }
+        self.search_parsed(bytes)
+    }
+
+    #[inline(never)]
+    fn search_parsed(&self, bytes: &[u8]) -> u32 {
+        // Without a depth nothing is searched for.
+        let depth = self.depth().unwrap_or(Depth::Link);
         self.search(Packet::parse_slice(bytes, depth))
     }
 
@@ -79,7 +94,8 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     }
 
     #[inline(never)]
-    fn search_split(&self, frame: &Frame<'_>, depth: Depth) -> u32 {
+    fn search_split(&self, frame: &Frame<'_>) -> u32 {
+        let depth = self.depth().unwrap_or(Depth::Link);
         let mut scratch = Scratch::new();
         self.search(Packet::parse(frame, depth, &mut scratch))
     }
@@ -125,45 +141,67 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     }
 
     /// Searches for IPv4 UDP; `ports` is the source port, then the destination port.
-    #[inline]
+    #[inline(never)]
     fn udp4(&self, from: u32, to: u32, ports: u32, payload: &[u8]) -> u32 {
+        self.steps(Class::Udp4, |step, best| {
+            self.udp4_step(step, best, from, to, ports, payload)
+        })
+    }
+
+    #[inline(always)]
+    fn udp4_step(
+        &self,
+        step: Step,
+        best: u32,
+        from: u32,
+        to: u32,
+        ports: u32,
+        payload: &[u8],
+    ) -> u32 {
         let tables = &self.tables;
         let port = low(ports);
-        self.steps(Class::Udp4, |step, best| match step {
+        match step {
             Step::All => tables.all.head,
             Step::Udp => tables.udp.head,
             Step::NextHeader => exact(&tables.next_header, u16::from(protocol::UDP)),
             Step::UdpDst => exact(&tables.udp_dst, port),
             Step::Tuple4 => tuple4(&tables.tuple4, from, to, ports),
-            Step::UdpPorts => self.ports(&tables.udp_ports, port, best),
+            Step::UdpPorts => self.ports(port, best),
             Step::UdpPorts4 => self.address_ports(&tables.udp_ports4, to, port, best),
             Step::Prefix4 => prefix4(&tables.prefix4, to),
             Step::Mask4 => mask4(&tables.mask4, to, best),
             Step::UdpSrcCid => cid(&tables.udp_src_cid, payload, true, port, best),
             Step::UdpDstCid => cid(&tables.udp_dst_cid, payload, false, port, best),
             _ => NONE,
-        })
+        }
     }
 
     /// Searches for IPv6 UDP; `ends` is the source address, then the destination address.
-    #[inline]
+    #[inline(never)]
     fn udp6(&self, ends: &[u8; 32], ports: u32, payload: &[u8]) -> u32 {
+        self.steps(Class::Udp6, |step, best| {
+            self.udp6_step(step, best, ends, ports, payload)
+        })
+    }
+
+    #[inline(always)]
+    fn udp6_step(&self, step: Step, best: u32, ends: &[u8; 32], ports: u32, payload: &[u8]) -> u32 {
         let tables = &self.tables;
         let port = low(ports);
-        self.steps(Class::Udp6, |step, best| match step {
+        match step {
             Step::All => tables.all.head,
             Step::Udp => tables.udp.head,
             Step::NextHeader => exact(&tables.next_header, u16::from(protocol::UDP)),
             Step::UdpDst => exact(&tables.udp_dst, port),
             Step::Tuple6 => tuple6(&tables.tuple6, ends, ports),
-            Step::UdpPorts => self.ports(&tables.udp_ports, port, best),
+            Step::UdpPorts => self.ports(port, best),
             Step::UdpPorts6 => self.address_ports(&tables.udp_ports6, to6(ends), port, best),
             Step::Prefix6 => prefix6(&tables.prefix6, to6(ends)),
             Step::Mask6 => mask6(&tables.mask6, to6(ends), best),
             Step::UdpSrcCid => cid(&tables.udp_src_cid, payload, true, port, best),
             Step::UdpDstCid => cid(&tables.udp_dst_cid, payload, false, port, best),
             _ => NONE,
-        })
+        }
     }
 
     #[inline(never)]
@@ -275,8 +313,8 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     }
 
     #[inline(never)]
-    fn ports(&self, sets: &PortSets<u16, S>, port: u16, best: u32) -> u32 {
-        sets.find_only(best, self.holds(port))
+    fn ports(&self, port: u16, best: u32) -> u32 {
+        self.tables.udp_ports.find_only(best, self.holds(port))
     }
 
     #[inline(never)]

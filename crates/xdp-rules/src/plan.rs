@@ -179,6 +179,8 @@ type Plan = [Planned; PLACES];
 /// The plans for all classes.
 pub(crate) struct Plans {
     plans: [Plan; Class::COUNT],
+    /// The search of a plan that has just one.
+    only: [Option<Step>; Class::COUNT],
     depth: Option<Depth>,
 }
 
@@ -188,6 +190,7 @@ impl Plans {
             head: NONE,
             step: Step::All,
         }; PLACES]; Class::COUNT],
+        only: [None; Class::COUNT],
         depth: None,
     };
 
@@ -203,7 +206,17 @@ impl Plans {
                 insert(plan, Planned { head, step });
             }
         }
+        for (only, plan) in plans.only.iter_mut().zip(&plans.plans) {
+            let [first, second, ..] = plan;
+            *only = (first.head != NONE && second.head == NONE).then_some(first.step);
+        }
         plans
+    }
+
+    /// Returns the search for packets of a class if there is exactly one.
+    #[inline]
+    pub(crate) fn only(&self, class: Class) -> Option<Step> {
+        self.only.get(class as usize).copied().flatten()
     }
 
     /// Returns the searches for packets of a class, and at least one place without a rule.

@@ -2,7 +2,8 @@
 //!
 //! Seven slots form a group. A group's control word holds a tag byte for each slot (0 means free) and, in the top byte, how
 //! many keys wanted this group, found it full and went on. A search therefore ends at the first group that nothing has
-//! overflowed, removing leaves no tombstones, and a miss usually costs one load.
+//! overflowed, removing leaves no tombstones, and a miss usually costs one load. Control word and slots lie side by side, so
+//! that the slot is on its way into the caches with the word that says which one it is.
 
 use crate::NONE;
 use crate::hash::Key;
@@ -18,15 +19,28 @@ const SPILL_SHIFT: u32 = 56;
 const SPILL_MAX: u64 = 0xFF;
 
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Slot<K> {
+struct Slot<K> {
     key: K,
     id: u32,
 }
 
+#[derive(Clone, Copy, Default)]
+struct Group<K> {
+    control: u64,
+    slots: [Slot<K>; WIDTH],
+}
+
+impl<K> Group<K> {
+    fn in_use(&self) -> impl Iterator<Item = &Slot<K>> {
+        let used = |(index, slot)| (byte(self.control, index) != 0).then_some(slot);
+        self.slots.iter().enumerate().filter_map(used)
+    }
+}
+
 pub(crate) struct Table<K, S: Store> {
-    control: S::Buf<u64>,
-    slots: S::Buf<Slot<K>>,
-    /// Number of groups less one; groups are a power of two, or none.
+    /// A power of two, or none.
+    groups: S::Buf<Group<K>>,
+    /// Number of groups less one.
     mask: usize,
     len: usize,
     seed: u64,
@@ -37,8 +51,7 @@ pub(crate) struct Table<K, S: Store> {
 impl<K: Key, S: Store> Table<K, S> {
     pub(crate) fn new(pool: &Pool<S>, seed: u64) -> Self {
         Self {
-            control: pool.buffer(),
-            slots: pool.buffer(),
+            groups: pool.buffer(),
             mask: 0,
             len: 0,
             seed,
@@ -74,16 +87,14 @@ impl<K: Key, S: Store> Table<K, S> {
     /// What is nearly always the case is kept free of loops: nothing is like the key, or the first that is like it is it.
     #[inline]
     pub(crate) fn find_hashed(&self, key: &K, hash: u64) -> u32 {
-        let group = start(hash) & self.mask;
-        let Some(&control) = self.control.get(group) else {
+        let Some(group) = self.groups.get(start(hash) & self.mask) else {
             return NONE;
         };
-        let hits = equal_bytes(control, tag(hash).wrapping_mul(EACH));
-        if hits == 0 && control >> SPILL_SHIFT == 0 {
-            return NONE;
-        }
-        match self.slots.get(slot_index(group, hits)) {
-            Some(slot) if hits != 0 && slot.key.same(key) => slot.id,
+        let hits = equal_bytes(group.control, tag(hash).wrapping_mul(EACH));
+        // Without a hit there is no such slot.
+        match group.slots.get(first_of(hits)) {
+            Some(slot) if slot.key.same(key) => slot.id,
+            None if group.control >> SPILL_SHIFT == 0 => NONE,
             _ => self.find_further(*key, hash),
         }
     }
@@ -92,14 +103,15 @@ impl<K: Key, S: Store> Table<K, S> {
     #[cold]
     #[inline(never)]
     fn find_further(&self, key: K, hash: u64) -> u32 {
-        let found = self.locate_hashed(&key, hash);
-        let slot = found.and_then(|(_, index)| self.slots.get(index));
-        slot.map_or(NONE, |slot| slot.id)
+        match self.locate_hashed(&key, hash) {
+            Some(at) => self.slot(at).map_or(NONE, |slot| slot.id),
+            None => NONE,
+        }
     }
 
     /// Returns the number of groups: a power of two, or 0.
     pub(crate) fn groups(&self) -> usize {
-        self.control.len()
+        self.groups.len()
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
@@ -107,17 +119,18 @@ impl<K: Key, S: Store> Table<K, S> {
     }
 
     fn slots_in_use(&self) -> impl Iterator<Item = &Slot<K>> {
-        let groups = self.control.iter().zip(self.slots.chunks_exact(WIDTH));
-        groups.flat_map(|(control, group)| {
-            let used = move |(index, slot)| (byte(*control, index) != 0).then_some(slot);
-            group.iter().enumerate().filter_map(used)
-        })
+        self.groups.iter().flat_map(Group::in_use)
+    }
+
+    fn slot(&self, (group, index): (usize, usize)) -> Option<&Slot<K>> {
+        self.groups.get(group)?.slots.get(index)
     }
 
     /// Changes the rule for a key that is there.
     pub(crate) fn replace(&mut self, key: &K, id: u32) {
-        if let Some((_, index)) = self.locate(key)
-            && let Some(slot) = self.slots.get_mut(index)
+        if let Some((group, index)) = self.locate(key)
+            && let Some(group) = self.groups.get_mut(group)
+            && let Some(slot) = group.slots.get_mut(index)
         {
             slot.id = id;
             self.only = *slot;
@@ -126,7 +139,7 @@ impl<K: Key, S: Store> Table<K, S> {
 
     /// Makes sure that the next [`Table::insert`] succeeds.
     pub(crate) fn reserve_one(&mut self, pool: &mut Pool<S>) -> Result<(), OutOfMemory> {
-        let groups = self.control.len();
+        let groups = self.groups.len();
         if self.len < groups.saturating_mul(FULL) {
             return Ok(());
         }
@@ -134,53 +147,37 @@ impl<K: Key, S: Store> Table<K, S> {
     }
 
     fn resize(&mut self, pool: &mut Pool<S>, groups: usize) -> Result<(), OutOfMemory> {
-        let slots = groups.checked_mul(WIDTH).ok_or(OutOfMemory)?;
-        let control = pool.filled(groups, 0u64)?;
-        let slots = match pool.filled(slots, Slot::default()) {
-            Ok(slots) => slots,
-            Err(error) => {
-                pool.release(control);
-                return Err(error);
-            }
-        };
-        let old_control = core::mem::replace(&mut self.control, control);
-        let old_slots = core::mem::replace(&mut self.slots, slots);
+        let fresh = pool.filled(groups, Group::default())?;
+        let old = core::mem::replace(&mut self.groups, fresh);
         self.mask = groups.wrapping_sub(1);
         self.len = 0;
-        for (control, group) in old_control.iter().zip(old_slots.chunks_exact(WIDTH)) {
-            for (index, slot) in group.iter().enumerate() {
-                if byte(*control, index) != 0 {
-                    self.insert(slot.key, slot.id);
-                }
-            }
+        for slot in old.iter().flat_map(Group::in_use) {
+            self.insert(slot.key, slot.id);
         }
-        pool.release(old_control);
-        pool.release(old_slots);
+        pool.release(old);
         Ok(())
     }
 
     /// Adds a key that is not there; room must have been reserved.
     pub(crate) fn insert(&mut self, key: K, id: u32) {
         let hash = key.hash(self.seed);
-        let mut group = start(hash) & self.mask;
+        let mut home = start(hash) & self.mask;
         for _ in 0..=self.mask {
-            let Some(control) = self.control.get_mut(group) else {
+            let Some(group) = self.groups.get_mut(home) else {
                 return;
             };
-            let free = equal_bytes(*control, 0);
-            if free != 0 {
-                *control |= tag(hash) << (free.trailing_zeros() & !7);
-                if let Some(slot) = self.slots.get_mut(slot_index(group, free)) {
-                    *slot = Slot { key, id };
-                }
+            let free = equal_bytes(group.control, 0);
+            if let Some(slot) = group.slots.get_mut(first_of(free)) {
+                *slot = Slot { key, id };
+                group.control |= tag(hash) << (free.trailing_zeros() & !7);
                 self.len = self.len.wrapping_add(1);
                 self.only = Slot { key, id };
                 return;
             }
-            if *control >> SPILL_SHIFT != SPILL_MAX {
-                *control = control.wrapping_add(1 << SPILL_SHIFT);
+            if group.control >> SPILL_SHIFT != SPILL_MAX {
+                group.control = group.control.wrapping_add(1 << SPILL_SHIFT);
             }
-            group = group.wrapping_add(1) & self.mask;
+            home = home.wrapping_add(1) & self.mask;
         }
     }
 
@@ -189,18 +186,18 @@ impl<K: Key, S: Store> Table<K, S> {
         let Some((home, index)) = self.locate(key) else {
             return;
         };
-        let mut group = start(key.hash(self.seed)) & self.mask;
-        while group != home {
-            let Some(control) = self.control.get_mut(group) else {
+        let mut passed = start(key.hash(self.seed)) & self.mask;
+        while passed != home {
+            let Some(group) = self.groups.get_mut(passed) else {
                 return;
             };
-            if *control >> SPILL_SHIFT != SPILL_MAX {
-                *control = control.wrapping_sub(1 << SPILL_SHIFT);
+            if group.control >> SPILL_SHIFT != SPILL_MAX {
+                group.control = group.control.wrapping_sub(1 << SPILL_SHIFT);
             }
-            group = group.wrapping_add(1) & self.mask;
+            passed = passed.wrapping_add(1) & self.mask;
         }
-        if let Some(control) = self.control.get_mut(home) {
-            *control &= !(0xFF << (index.wrapping_sub(home.wrapping_mul(WIDTH)) * 8));
+        if let Some(group) = self.groups.get_mut(home) {
+            group.control &= !(0xFF << (index * 8));
             self.len = self.len.wrapping_sub(1);
         }
         if self.len == 1 {
@@ -211,9 +208,9 @@ impl<K: Key, S: Store> Table<K, S> {
 
     /// Renames every rule.
     pub(crate) fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        for (control, group) in self.control.iter().zip(self.slots.chunks_exact_mut(WIDTH)) {
-            for (index, slot) in group.iter_mut().enumerate() {
-                if byte(*control, index) != 0 {
+        for group in self.groups.iter_mut() {
+            for (index, slot) in group.slots.iter_mut().enumerate() {
+                if byte(group.control, index) != 0 {
                     slot.id = rename(slot.id);
                     self.only = *slot;
                 }
@@ -228,22 +225,22 @@ impl<K: Key, S: Store> Table<K, S> {
     /// Returns the group and the slot of a key.
     fn locate_hashed(&self, key: &K, hash: u64) -> Option<(usize, usize)> {
         let splat = tag(hash).wrapping_mul(EACH);
-        let mut group = start(hash) & self.mask;
+        let mut at = start(hash) & self.mask;
         for _ in 0..=self.mask {
-            let control = *self.control.get(group)?;
-            let mut hits = equal_bytes(control, splat);
+            let group = self.groups.get(at)?;
+            let mut hits = equal_bytes(group.control, splat);
             while hits != 0 {
-                let index = slot_index(group, hits);
+                let index = first_of(hits);
                 // A mark that is wrong is on a slot in use all the same: it differs from the tag in one bit.
-                if self.slots.get(index)?.key.same(key) {
-                    return Some((group, index));
+                if group.slots.get(index)?.key.same(key) {
+                    return Some((at, index));
                 }
                 hits &= hits.wrapping_sub(1);
             }
-            if control >> SPILL_SHIFT == 0 {
+            if group.control >> SPILL_SHIFT == 0 {
                 return None;
             }
-            group = group.wrapping_add(1) & self.mask;
+            at = at.wrapping_add(1) & self.mask;
         }
         None
     }
@@ -267,11 +264,10 @@ const fn equal_bytes(control: u64, splat: u64) -> u64 {
     difference.wrapping_sub(EACH) & !difference & HIGH
 }
 
+/// Returns the first slot marked; without a mark, one that no group has.
 #[inline]
-const fn slot_index(group: usize, hits: u64) -> usize {
-    group
-        .wrapping_mul(WIDTH)
-        .wrapping_add((hits.trailing_zeros() / 8) as usize)
+const fn first_of(hits: u64) -> usize {
+    (hits.trailing_zeros() / 8) as usize
 }
 
 #[inline]

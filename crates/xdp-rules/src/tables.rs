@@ -44,8 +44,9 @@ impl Key for Tuple4 {
     }
 }
 
-/// Both ends of IPv6 UDP; source port, then destination port.
+/// Both ends of IPv6 UDP; source port, then destination port. Packed, so that a rule's number fits behind it.
 #[derive(Clone, Copy, Default)]
+#[repr(C, packed(4))]
 pub(crate) struct Tuple6 {
     pub(crate) from: V6,
     pub(crate) to: V6,
@@ -55,9 +56,10 @@ pub(crate) struct Tuple6 {
 impl Key for Tuple6 {
     #[inline]
     fn hash(&self, seed: u64) -> u64 {
-        let from = fold(self.from.high ^ seed, self.from.low ^ ODD);
-        let to = fold(self.to.high ^ ODD, self.to.low ^ seed);
-        fold(from ^ u64::from(self.ports), to ^ ODD)
+        let Self { from, to, ports } = *self;
+        let from = fold(from.high ^ seed, from.low ^ ODD);
+        let to = fold(to.high ^ ODD, to.low ^ seed);
+        fold(from ^ u64::from(ports), to ^ ODD)
     }
 
     #[inline]

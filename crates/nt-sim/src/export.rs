@@ -349,3 +349,6 @@ pub(crate) fn raise(code: u32) -> ! {
         information: Vec::new(),
     })))
 }
+
+#[cfg(test)]
+mod tests;

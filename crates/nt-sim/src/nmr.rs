@@ -375,25 +375,25 @@ exports! { "netio.sys" => pub(crate) EXPORTS;
     }
 
     /// Takes a client out.
-    #[irql(PASSIVE)]
+    #[irql(DISPATCH)]
     fn NmrDeregisterClient(handle: usize) -> i32 {
         deregister(handle, Side::Client)
     }
 
     /// Takes a provider out.
-    #[irql(PASSIVE)]
+    #[irql(DISPATCH)]
     fn NmrDeregisterProvider(handle: usize) -> i32 {
         deregister(handle, Side::Provider)
     }
 
     /// Waits for a client to be out.
-    #[irql(PASSIVE)]
+    #[irql(APC)]
     fn NmrWaitForClientDeregisterComplete(handle: usize) -> i32 {
         wait(handle, Side::Client)
     }
 
     /// Waits for a provider to be out.
-    #[irql(PASSIVE)]
+    #[irql(APC)]
     fn NmrWaitForProviderDeregisterComplete(handle: usize) -> i32 {
         wait(handle, Side::Provider)
     }

@@ -20,7 +20,10 @@ use crate::{
 
 /// Value types.
 pub(crate) const REG_SZ: u32 = 1;
+pub(crate) const REG_EXPAND_SZ: u32 = 2;
+pub(crate) const REG_BINARY: u32 = 3;
 pub(crate) const REG_DWORD: u32 = 4;
+pub(crate) const REG_MULTI_SZ: u32 = 7;
 
 /// A value: its type and bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +39,13 @@ pub(crate) struct Key {
     pub(crate) path: String,
     pub(crate) values: Mutex<BTreeMap<String, Value>>,
     notify: Mutex<Vec<Notify>>,
+}
+
+impl Key {
+    /// The value with this name.
+    pub(crate) fn value(&self, name: &str) -> Option<Value> {
+        self.values.lock().get(&name.to_lowercase()).cloned()
+    }
 }
 
 /// Somebody who wants to hear of a change.

@@ -73,7 +73,7 @@ fn create(
 
 exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     /// Opens or makes a callback object.
-    #[irql(PASSIVE)]
+    #[irql(APC)]
     fn ExCreateCallback(out: *mut usize, attributes: *const OBJECT_ATTRIBUTES, make: u8, multiple: u8) -> i32 {
         let _ = multiple;
         if out.is_null() {

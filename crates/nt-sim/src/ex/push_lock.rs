@@ -171,14 +171,14 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Gives up exclusive ownership.
-    #[irql(APC)]
+    #[irql(DISPATCH)]
     fn ExReleasePushLockExclusiveEx(lock: usize, flags: u32) {
         let _ = flags;
         release(lock, true, "ExReleasePushLockExclusive");
     }
 
     /// Gives up shared ownership.
-    #[irql(APC)]
+    #[irql(DISPATCH)]
     fn ExReleasePushLockSharedEx(lock: usize, flags: u32) {
         let _ = flags;
         release(lock, false, "ExReleasePushLockShared");

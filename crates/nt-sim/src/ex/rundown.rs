@@ -96,37 +96,37 @@ fn block(reference: usize, doing: &str) -> usize {
 
 exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     /// Makes a reference that can be acquired.
-    #[irql(ANY)]
+    #[irql(APC)]
     fn ExInitializeRundownProtection(reference: usize) {
         word(reference).store(0, Ordering::Release);
     }
 
     /// Makes a run-down reference usable again.
-    #[irql(ANY)]
+    #[irql(APC)]
     fn ExReInitializeRundownProtection(reference: usize) {
         reinitialize(reference);
     }
 
     /// Acquires protection; false when run-down has begun.
-    #[irql(ANY)]
+    #[irql(DISPATCH)]
     fn ExAcquireRundownProtection(reference: usize) -> u8 {
         u8::from(acquire(reference, 1))
     }
 
     /// Acquires protection several times.
-    #[irql(ANY)]
+    #[irql(DISPATCH)]
     fn ExAcquireRundownProtectionEx(reference: usize, count: u32) -> u8 {
         u8::from(acquire(reference, count as usize))
     }
 
     /// Releases protection.
-    #[irql(ANY)]
+    #[irql(DISPATCH)]
     fn ExReleaseRundownProtection(reference: usize) {
         release(reference, 1);
     }
 
     /// Releases protection several times.
-    #[irql(ANY)]
+    #[irql(DISPATCH)]
     fn ExReleaseRundownProtectionEx(reference: usize, count: u32) {
         release(reference, count as usize);
     }
@@ -138,13 +138,13 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Notes that run-down is done.
-    #[irql(ANY)]
+    #[irql(APC)]
     fn ExRundownCompleted(reference: usize) {
         word(reference).store(ACTIVE, Ordering::Release);
     }
 
     /// Allocates a cache-aware reference.
-    #[irql(DISPATCH)]
+    #[irql(APC)]
     fn ExAllocateCacheAwareRundownProtection(pool: i32, tag: u32) -> usize {
         let _ = (pool, tag);
         if crate::verifier::fault("ExAllocateCacheAwareRundownProtection") {
@@ -157,7 +157,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Frees a cache-aware reference.
-    #[irql(DISPATCH)]
+    #[irql(APC)]
     fn ExFreeCacheAwareRundownProtection(reference: usize) {
         block(reference, "ExFreeCacheAwareRundownProtection");
         let held = word(reference).load(Ordering::Acquire) / STEP;
@@ -199,7 +199,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Makes a run-down reference usable again.
-    #[irql(DISPATCH)]
+    #[irql(APC)]
     fn ExReInitializeRundownProtectionCacheAware(reference: usize) {
         reinitialize(block(reference, "ExReInitializeRundownProtectionCacheAware"));
     }

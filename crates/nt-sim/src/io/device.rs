@@ -1,6 +1,6 @@
 //! Device objects.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use nt::sys::{
     DEVICE_OBJECT, DO_DEVICE_HAS_NAME, DO_DEVICE_INITIALIZING, DO_EXCLUSIVE, DRIVER_OBJECT,
@@ -19,11 +19,27 @@ use crate::{
 pub(crate) struct Device {
     pub(crate) object: Arc<Object>,
     pub(crate) driver: Arc<Driver>,
+    /// Dispatch routines of this device alone, instead of its driver's.
+    dispatch: OnceLock<[usize; 28]>,
 }
 
 impl Device {
     pub(crate) fn body(&self) -> *mut DEVICE_OBJECT {
         self.object.address as *mut DEVICE_OBJECT
+    }
+
+    /// Gives the device dispatch routines of its own; 0 for what it does not handle.
+    pub(crate) fn set_dispatch(&self, table: [usize; 28]) {
+        let fresh = self.dispatch.set(table).is_ok();
+        debug_assert!(fresh, "set when the device is made");
+    }
+
+    /// The routine for a major function code.
+    pub(crate) fn major_function(&self, major: u8) -> usize {
+        match self.dispatch.get() {
+            Some(table) => table[usize::from(major)],
+            None => self.driver.major_function(major),
+        }
     }
 
     /// The device at the top of the stack that this one is in.
@@ -49,7 +65,8 @@ pub(crate) fn expect(address: usize, doing: &str) -> Arc<Device> {
     })
 }
 
-fn create(
+/// Makes a device of a driver.
+pub(crate) fn create(
     driver: *mut DRIVER_OBJECT,
     extension_size: u32,
     name: Option<String>,
@@ -116,12 +133,14 @@ fn create(
         Arc::new(Device {
             object,
             driver: owner,
+            dispatch: OnceLock::new(),
         }),
     );
     Ok(device)
 }
 
-fn delete(device: &Arc<Device>) {
+/// Deletes a device.
+pub(crate) fn delete(device: &Arc<Device>) {
     let kernel = kernel();
     let address = device.body();
     // SAFETY: the device and driver objects are alive.

@@ -160,7 +160,7 @@ pub(crate) fn call_driver(device: usize, irp: *mut IRP) -> NTSTATUS {
     unsafe { (*slot).DeviceObject = device.body() };
     // SAFETY: as above.
     let major = unsafe { (*slot).MajorFunction };
-    let routine = device.driver.major_function(major);
+    let routine = device.major_function(major);
     if routine == super::driver::invalid_device_request_address() || routine == 0 {
         complete_with(irp, nt::sys::STATUS_INVALID_DEVICE_REQUEST, 0);
         return nt::sys::STATUS_INVALID_DEVICE_REQUEST;

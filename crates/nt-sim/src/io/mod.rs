@@ -2,7 +2,7 @@
 
 mod cancel;
 mod copy;
-mod device;
+pub(crate) mod device;
 pub(crate) mod driver;
 mod exports;
 pub(crate) mod file;

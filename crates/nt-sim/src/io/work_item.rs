@@ -159,20 +159,20 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Bytes that IoInitializeWorkItem needs.
-    #[irql(DISPATCH)]
+    #[irql(ANY)]
     fn IoSizeofWorkItem() -> u32 {
         SIZE as u32
     }
 
     /// Makes a work item in the driver's memory.
-    #[irql(DISPATCH)]
+    #[irql(ANY)]
     fn IoInitializeWorkItem(device: usize, item: usize) {
         kernel().verifier.objects.lock().insert(item, "work item", SIZE);
         insert(item, device, None);
     }
 
     /// Undoes IoInitializeWorkItem.
-    #[irql(DISPATCH)]
+    #[irql(ANY)]
     fn IoUninitializeWorkItem(item: usize) {
         remove(item, "IoUninitializeWorkItem");
         kernel().verifier.objects.lock().remove(item);

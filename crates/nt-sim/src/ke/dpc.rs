@@ -349,7 +349,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Waits for all queued DPCs.
-    #[irql(PASSIVE)]
+    #[irql(APC)]
     fn KeFlushQueuedDpcs() {
         flush();
     }

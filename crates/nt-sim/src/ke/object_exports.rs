@@ -68,7 +68,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Makes a semaphore.
-    #[irql(ANY)]
+    #[irql(DISPATCH)]
     fn KeInitializeSemaphore(semaphore: *mut KSEMAPHORE, count: i32, limit: i32) {
         dispatcher::initialize(semaphore as usize, kind::SEMAPHORE, size_of::<KSEMAPHORE>(), count);
         // SAFETY: the driver gives memory for a semaphore.

@@ -117,7 +117,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Whether code at DISPATCH_LEVEL has run for long enough.
-    #[irql(ANY)]
+    #[irql(DISPATCH)]
     fn KeShouldYieldProcessor() -> u32 {
         0
     }

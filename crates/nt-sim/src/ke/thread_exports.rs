@@ -39,7 +39,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Sets a thread's priority; returns the old one. Priorities do not change who runs here.
-    #[irql(PASSIVE)]
+    #[irql(DISPATCH)]
     fn KeSetPriorityThread(thread: *mut u8, priority: i32) -> i32 {
         let current = sched::current();
         if thread == current.kthread() {
@@ -130,7 +130,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Whether all APCs are kept away.
-    #[irql(ANY)]
+    #[irql(DISPATCH)]
     fn KeAreAllApcsDisabled() -> u8 {
         let thread = sched::current();
         u8::from(thread.guarded.get() > 0 || thread.irql() >= irql::APC)

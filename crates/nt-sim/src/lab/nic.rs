@@ -39,6 +39,7 @@ impl Lab {
                 tx_layout: Layout::contiguous(),
                 wire: None,
                 stack: None,
+                settings: Vec::new(),
             },
         }
     }
@@ -130,6 +131,15 @@ impl<'lab> NicBuilder<'lab> {
     /// How frames that the stack end sends lie in memory.
     pub fn tx_layout(mut self, layout: Layout) -> Self {
         self.config.tx_layout = layout;
+        self
+    }
+
+    /// An advanced setting such as `*NumRssQueues`: a value of the adapter's registry key, there before
+    /// its miniport starts.
+    pub fn setting(mut self, name: &str, text: &str) -> Self {
+        self.config
+            .settings
+            .push((name.to_owned(), text.to_owned()));
         self
     }
 
@@ -233,6 +243,17 @@ impl<'lab> Nic<'lab> {
     /// Interface index, as programs use it to name the NIC.
     pub fn if_index(&self) -> u32 {
         self.nic.adapter().if_index
+    }
+
+    /// Path of its registry key, where a miniport driver finds its settings.
+    pub fn registry_key(&self) -> String {
+        self.nic.adapter().registry_key()
+    }
+
+    /// Path of the registry key of the settings that a filter has for this NIC; `None` when the filter
+    /// is not attached. The key exists when something was written there.
+    pub fn filter_registry_key(&self, filter: &str) -> Option<String> {
+        ndis::filter_key(self.nic.adapter(), filter)
     }
 
     /// Stops all traffic until [`Nic::restart`].

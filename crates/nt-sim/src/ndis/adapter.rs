@@ -1,8 +1,11 @@
 //! A network adapter: identity, attributes, and the stack of layers on it.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
 };
 
 use nt::sys::{
@@ -21,6 +24,9 @@ use super::{
 
 /// `IF_TYPE_ETHERNET_CSMACD`.
 const IF_TYPE_ETHERNET: u64 = 6;
+
+/// Registry key of the class of network adapters.
+const CLASS: &str = "\\Registry\\Machine\\System\\CurrentControlSet\\Control\\Class\\{4d36e972-e325-11ce-bfc1-08002be10318}";
 
 /// What the miniport says about itself and its link.
 #[derive(Clone)]
@@ -112,6 +118,8 @@ pub(crate) struct Adapter {
     pub(crate) restarts: AtomicU32,
     /// MTU as the filters left it.
     pub(crate) upper_mtu: AtomicU32,
+    /// Ports beside the default one, and whether they are active.
+    pub(crate) ports: Mutex<BTreeMap<u32, bool>>,
 }
 
 /// The adapter's GUID, derived from its index so that runs are alike.
@@ -160,7 +168,13 @@ impl Adapter {
             requests: MiniportRequests::default(),
             restarts: AtomicU32::new(0),
             upper_mtu: AtomicU32::new(0),
+            ports: Mutex::default(),
         }
+    }
+
+    /// Key of the adapter's settings: its instance of the class of network adapters.
+    pub(crate) fn registry_key(&self) -> String {
+        format!("{CLASS}\\{:04}", self.if_index)
     }
 
     pub(crate) fn miniport(&self) -> &'static Layer {

@@ -312,6 +312,9 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
     #[irql(DISPATCH)]
     fn NdisMIndicateReceiveNetBufferLists(handle: *mut c_void, chain: Nbl, port: u32, count: u32, flags: u32) {
         let layer = layer(handle, "NdisMIndicateReceiveNetBufferLists");
+        if strict() {
+            super::port::check_active(layer, port, "NdisMIndicateReceiveNetBufferLists");
+        }
         receive(layer, chain, port, count, flags, "NdisMIndicateReceiveNetBufferLists");
     }
 

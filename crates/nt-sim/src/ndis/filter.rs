@@ -29,6 +29,10 @@ use crate::{
 /// A registered filter driver; its address is the driver handle.
 pub(crate) struct FilterDriver {
     pub(crate) name: String,
+    pub(crate) service: String,
+    pub(crate) unique: String,
+    /// Address of the driver object; 0 for none.
+    pub(crate) driver_object: usize,
     pub(crate) characteristics: NDIS_FILTER_DRIVER_CHARACTERISTICS,
     /// The driver's context, given to FilterAttach.
     pub(crate) context: usize,
@@ -91,6 +95,7 @@ fn inconsistent(
 }
 
 fn register(
+    driver_object: usize,
     context: usize,
     characteristics: *const NDIS_FILTER_DRIVER_CHARACTERISTICS,
 ) -> Result<&'static FilterDriver, i32> {
@@ -136,6 +141,9 @@ fn register(
     let ndis = &kernel().ndis;
     let driver = ndis.filter_drivers.insert(FilterDriver {
         name: text(&c.FriendlyName),
+        service: text(&c.ServiceName),
+        unique,
+        driver_object,
         characteristics: c,
         context,
         leaving: AtomicBool::new(false),
@@ -210,9 +218,8 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
         driver_object: *mut c_void, context: *mut c_void, characteristics: *const NDIS_FILTER_DRIVER_CHARACTERISTICS,
         handle: *mut *mut c_void,
     ) -> i32 {
-        let _ = driver_object;
         store(handle, std::ptr::null_mut());
-        match register(context as usize, characteristics) {
+        match register(driver_object as usize, context as usize, characteristics) {
             Ok(driver) => {
                 store(handle, driver.handle());
                 if let Some(options) = driver.characteristics.SetOptionsHandler {

@@ -20,7 +20,7 @@ use super::{
     header,
     layer::{Layer, Part, State, awaited, callback},
     pnp,
-    raw::{Text, text},
+    raw::Text,
     restart::Attributes,
 };
 use crate::{
@@ -202,10 +202,10 @@ fn call_attach(
     let general = adapter.general.lock().clone();
     let mut p = NDIS_FILTER_ATTACH_PARAMETERS::zeroed();
     p.Header = header(NDIS_OBJECT_TYPE_FILTER_ATTACH_PARAMETERS, 4, 0xe0);
-    let unique = text(&driver.characteristics.UniqueName);
     let module_name = Text::new(&format!(
-        "{}-{unique}-0000",
-        super::adapter::guid_text(&adapter.guid)
+        "{}-{}-0000",
+        super::adapter::guid_text(&adapter.guid),
+        driver.unique
     ));
     p.FilterModuleGuidName = module_name.pointer();
     p.IfIndex = interface_index(layer);

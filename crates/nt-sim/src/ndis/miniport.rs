@@ -25,6 +25,10 @@ use crate::{
 pub(crate) struct MiniportDriver {
     characteristics: NDIS_MINIPORT_DRIVER_CHARACTERISTICS,
     context: usize,
+    /// Address of the driver object; 0 for none.
+    pub(crate) driver_object: usize,
+    /// Key of the driver's service.
+    pub(crate) registry_path: String,
     /// Order of registration.
     pub(crate) order: u64,
 }
@@ -152,12 +156,17 @@ impl Bottom for Driven {
         ) as i32;
         let ok = status == NDIS_STATUS_SUCCESS;
         layer.set_state(if ok { State::Paused } else { State::Detached });
+        if !ok {
+            super::port::check_none(layer);
+            super::check_owner_left_nothing(layer.handle() as usize, &layer.name());
+        }
         status
     }
 
     fn halt(&self, layer: &'static Layer) {
         let f = address!(self.0.characteristics.HaltHandlerEx);
         self.call(layer, "MiniportHaltEx", f, &[NdisHaltDeviceDisabled as u64]);
+        super::port::check_none(layer);
         super::check_owner_left_nothing(layer.handle() as usize, &layer.name());
     }
 
@@ -177,6 +186,8 @@ pub(crate) fn set_optional(handle: *mut c_void, handlers: *const NDIS_OBJECT_HEA
 }
 
 fn register(
+    driver_object: usize,
+    registry_path: String,
     context: usize,
     given: *const NDIS_MINIPORT_DRIVER_CHARACTERISTICS,
 ) -> Result<*mut c_void, i32> {
@@ -212,12 +223,14 @@ fn register(
     let driver = MiniportDriver {
         characteristics: c,
         context,
+        driver_object,
+        registry_path,
         order: ndis.next_number(),
     };
     Ok(ndis.miniport_drivers.insert(driver).handle())
 }
 
-fn miniport(handle: *mut c_void, function: &'static str) -> &'static Layer {
+pub(crate) fn miniport(handle: *mut c_void, function: &'static str) -> &'static Layer {
     let layer = kernel().ndis.layers.get(handle, function);
     if strict() && !matches!(layer.part, Part::Miniport(_)) {
         crate::bugcheck!(Rule::NdisBadHandle, handle; "{function} needs a miniport adapter handle");
@@ -266,9 +279,9 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
         driver_object: *mut c_void, registry_path: *const UNICODE_STRING, context: *mut c_void,
         characteristics: *const NDIS_MINIPORT_DRIVER_CHARACTERISTICS, handle: *mut *mut c_void,
     ) -> i32 {
-        let _ = (driver_object, registry_path);
         store(handle, std::ptr::null_mut());
-        let driver = match register(context as usize, characteristics) {
+        let path = crate::ob::unicode_string(registry_path).unwrap_or_default();
+        let driver = match register(driver_object as usize, path, context as usize, characteristics) {
             Ok(driver) => driver,
             Err(status) => return status,
         };

@@ -7,7 +7,9 @@
 pub(crate) mod adapter;
 mod arena;
 mod clone;
+mod config;
 pub(crate) mod datapath;
+mod device;
 mod filter;
 pub(crate) mod layer;
 pub(crate) mod lifecycle;
@@ -18,6 +20,7 @@ mod net_buffer;
 pub(crate) mod oid;
 pub(crate) mod pnp;
 pub(crate) mod pool;
+mod port;
 pub(crate) mod raw;
 mod restart;
 mod rw_lock;
@@ -66,6 +69,8 @@ pub(crate) struct State {
     pub(crate) rw_locks: arena::Arena<rw_lock::RwLock>,
     pub(crate) timers: arena::Arena<timer::Timer>,
     pub(crate) work_items: arena::Arena<timer::WorkItem>,
+    pub(crate) configurations: arena::Arena<config::Configuration>,
+    pub(crate) devices: arena::Arena<device::ControlDevice>,
     pub(crate) generic_objects: Mutex<BTreeSet<usize>>,
     pub(crate) tracker: tracker::Tracker,
     pub(crate) requests: oid::Requests,
@@ -88,6 +93,8 @@ impl State {
             rw_locks: arena::Arena::new("an NDIS reader-writer lock"),
             timers: arena::Arena::new("an NDIS timer"),
             work_items: arena::Arena::new("an NDIS work item"),
+            configurations: arena::Arena::new("an open configuration"),
+            devices: arena::Arena::new("a device of NdisRegisterDeviceEx"),
             generic_objects: Mutex::new(BTreeSet::new()),
             tracker: tracker::Tracker::default(),
             requests: oid::Requests::default(),
@@ -129,13 +136,16 @@ impl State {
 pub(crate) fn exports() -> Vec<&'static [Export]> {
     vec![
         clone::EXPORTS,
+        config::EXPORTS,
         datapath::EXPORTS,
+        device::EXPORTS,
         filter::EXPORTS,
         miniport::EXPORTS,
         net_buffer::EXPORTS,
         oid::EXPORTS,
         pnp::EXPORTS,
         pool::EXPORTS,
+        port::EXPORTS,
         rw_lock::EXPORTS,
         system::EXPORTS,
         timer::EXPORTS,
@@ -175,6 +185,31 @@ pub(crate) fn add_adapter(
     adapter.update_routes();
     ndis.adapters.write().push(adapter);
     adapter
+}
+
+/// Writes what an installation leaves in the adapter's registry key.
+pub(crate) fn write_settings(adapter: &adapter::Adapter, settings: &[(String, String)]) {
+    let registry = &kernel().registry;
+    let (key, _) = registry.create(&adapter.registry_key());
+    let set = |name: &str, text: &str| {
+        let units = text.encode_utf16().chain([0]);
+        let data = units.flat_map(u16::to_le_bytes).collect();
+        registry.set(&key, name, crate::cm::REG_SZ, data);
+    };
+    set("NetCfgInstanceId", &adapter::guid_text(&adapter.guid));
+    set("DriverDesc", &adapter.name);
+    for (name, text) in settings {
+        set(name, text);
+    }
+}
+
+/// Key of the configuration of the filter of this name on an adapter.
+pub(crate) fn filter_key(adapter: &adapter::Adapter, filter: &str) -> Option<String> {
+    let filters = adapter.filters.read();
+    let layer = filters
+        .iter()
+        .find(|l| l.filter().is_some_and(|d| d.name == filter))?;
+    config::module_key(layer, false)
 }
 
 /// Initialises an adapter that a loaded miniport driver (the newest) runs; its status.
@@ -358,6 +393,16 @@ fn check_owner_left_nothing(owner: usize, name: &str) {
     }
     if !items.is_empty() {
         left.push(format!("{} work items", items.len()));
+    }
+    let open = ndis.configurations.live().into_iter();
+    let open = open.filter(|c| c.owner == owner).count();
+    if open > 0 {
+        left.push(format!("{open} open configurations"));
+    }
+    let devices = ndis.devices.live().into_iter();
+    let devices = devices.filter(|d| d.owner == owner).count();
+    if devices > 0 {
+        left.push(format!("{devices} control devices"));
     }
     if !left.is_empty() {
         crate::bugcheck!(Rule::NdisObjectLeaked, owner, left.len();

@@ -155,7 +155,9 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
     /// A miniport sends a network event up.
     #[irql(PASSIVE)]
     fn NdisMNetPnPEvent(handle: *mut c_void, event: *mut NET_PNP_EVENT_NOTIFICATION) -> i32 {
-        net_pnp_event(layer(handle, "NdisMNetPnPEvent"), event)
+        let layer = layer(handle, "NdisMNetPnPEvent");
+        super::port::note_event(layer, event);
+        net_pnp_event(layer, event)
     }
 
     /// A filter passes a device event down.

@@ -51,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) tx_layout: Layout,
     pub(crate) wire: Option<Arc<dyn Device>>,
     pub(crate) stack: Option<Arc<dyn Device>>,
+    /// Advanced settings: registry values of the adapter.
+    pub(crate) settings: Vec<(String, String)>,
 }
 
 /// A virtual NIC.
@@ -124,6 +126,7 @@ impl Nic {
         let bottom = miniport.unwrap_or_else(|| Box::new(wire::Bottom(Arc::clone(&nic))));
         let adapter = ndis::add_adapter(&config.name, general, bottom);
         assert!(nic.adapter.set(adapter).is_ok(), "made once");
+        ndis::write_settings(adapter, &config.settings);
         let status = ndis::start_miniport(adapter);
         if status != nt::sys::NDIS_STATUS_SUCCESS {
             return Err(status);

@@ -16,8 +16,6 @@ const ROOTS: &[&str] = &[
     "\\driver",
     "\\callback",
     "\\??",
-    "\\dosdevices",
-    "\\global??",
     "\\basenamedobjects",
     "\\registry",
 ];
@@ -86,7 +84,20 @@ pub(crate) fn parse_object_attributes(
 }
 
 fn fold(path: &str) -> String {
-    path.to_lowercase()
+    one_name(path).to_lowercase()
+}
+
+/// The directory of names for programs has three names; `\\??` stands for all of them.
+fn one_name(path: &str) -> String {
+    for other in ["\\DosDevices", "\\GLOBAL??"] {
+        if let Some((head, rest)) = path.split_at_checked(other.len())
+            && head.eq_ignore_ascii_case(other)
+            && (rest.is_empty() || rest.starts_with('\\'))
+        {
+            return format!("\\??{rest}");
+        }
+    }
+    path.to_owned()
 }
 
 impl Ob {
@@ -153,6 +164,7 @@ impl Ob {
             return Err(STATUS_OBJECT_PATH_SYNTAX_BAD);
         }
         let names = self.names.lock();
+        let path = &*one_name(path);
         let folded = fold(path);
         // Lower-casing may change lengths outside ASCII; names with such letters match whole only.
         let mut end = folded.len();

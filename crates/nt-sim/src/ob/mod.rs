@@ -7,6 +7,7 @@ mod body;
 mod directory;
 mod exports;
 mod handles;
+pub(crate) mod sddl;
 pub(crate) mod security;
 
 use std::{

@@ -371,7 +371,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Bytes of a SID.
-    #[irql(ANY)]
+    #[irql(APC)]
     fn RtlLengthSid(sid: *mut u8) -> u32 {
         sid_length(sid as usize) as u32
     }

@@ -82,13 +82,13 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Number of the current process.
-    #[irql(DISPATCH)]
+    #[irql(ANY)]
     fn PsGetCurrentProcessId() -> usize {
         current_process().id
     }
 
     /// Number of a process.
-    #[irql(ANY)]
+    #[irql(DISPATCH)]
     fn PsGetProcessId(process: usize) -> usize {
         let object = kernel().ob.expect(process, "PsGetProcessId");
         object.data::<usize>().map_or(0, |id| *id)
@@ -154,7 +154,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Mode of the code that made the current system call.
-    #[irql(PASSIVE)]
+    #[irql(DISPATCH)]
     fn ExGetPreviousMode() -> i8 {
         i8::from(sched::current().previous_mode_user.get())
     }

@@ -330,7 +330,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     }
 
     /// Frees the buffer of a string that a function here allocated.
-    #[irql(APC)]
+    #[irql(PASSIVE)]
     fn RtlFreeUnicodeString(string: *mut UNICODE_STRING) {
         let buffer = guest::load(string).Buffer;
         if !buffer.is_null() {

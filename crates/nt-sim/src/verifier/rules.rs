@@ -201,6 +201,8 @@ rules! {
         "Pools, locks, timers, work items and other NDIS objects must be freed before their owner is detached or deregistered.";
     NdisPendingAtDetach = 0x0000_00ce "DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS", "ndis-pending-at-detach",
         "NDIS timers must be cancelled, and work items must have run, before their owner is detached or deregistered.";
+    NdisPort = 0x0000_007c "BUGCODE_NDIS_DRIVER", "ndis-port",
+        "A port is allocated, activated, used, deactivated and freed, in this order.";
     NdisLeftRegistered = 0x0000_007c "BUGCODE_NDIS_DRIVER", "ndis-left-registered",
         "A driver must deregister from NDIS before it unloads.";
     NdisHang = 0x0000_0133 "DPC_WATCHDOG_VIOLATION", "ndis-hang",

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     ffi::c_void,
-    sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering},
 };
 
 use nt::sys::*;
@@ -58,6 +58,7 @@ pub(crate) enum Act {
 pub(crate) struct Filter {
     pub(crate) handle: Mutex<usize>,
     pub(crate) driver: Mutex<usize>,
+    pub(crate) driver_object: AtomicUsize,
     pub(crate) receive: Mutex<Act>,
     pub(crate) send: Mutex<Act>,
     pub(crate) kept: Mutex<VecDeque<usize>>,
@@ -87,6 +88,7 @@ pub(crate) fn new_filter() -> &'static Filter {
     Box::leak(Box::new(Filter {
         handle: Mutex::new(0),
         driver: Mutex::new(0),
+        driver_object: AtomicUsize::new(0),
         receive: Mutex::new(Act::Pass),
         send: Mutex::new(Act::Pass),
         kept: Mutex::default(),
@@ -153,7 +155,7 @@ impl Filter {
         let status = lab.enter(|| {
             invoke!(
                 NdisFRegisterFilterDriver,
-                std::ptr::null_mut::<u8>(),
+                self.driver_object.load(Ordering::SeqCst),
                 self.context(),
                 &raw mut c,
                 &raw mut handle

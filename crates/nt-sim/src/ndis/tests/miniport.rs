@@ -188,6 +188,25 @@ fn a_loaded_miniport_runs_an_adapter_under_a_filter() {
 }
 
 #[test]
+fn ports_that_a_halted_miniport_leaves_are_caught() {
+    let _alone = ALONE.lock();
+    let lab = Lab::boot().unwrap();
+    register(&lab, |_| {});
+    let nic = lab.nic("driven").by_miniport_driver().create().unwrap();
+    lab.enter(|| {
+        let mut port = NDIS_PORT_CHARACTERISTICS::zeroed();
+        port.Header = header(NDIS_OBJECT_TYPE_PORT_CHARACTERISTICS, 1, 0x3c);
+        let adapter = ADAPTER.load(Ordering::SeqCst);
+        assert_eq!(
+            invoke!(crate::ndis::port::NdisMAllocatePort, adapter, &raw mut port),
+            0
+        );
+    })
+    .unwrap();
+    assert_eq!(rule(nic.remove()), Rule::NdisObjectLeaked);
+}
+
+#[test]
 fn bad_miniport_characteristics_and_stray_completions_are_refused() {
     let _alone = ALONE.lock();
     let lab = Lab::boot().unwrap();

@@ -1,9 +1,11 @@
 //! NDIS, exercised by small filter drivers of linked functions.
 
+mod configuration;
 mod datapath;
 mod driver;
 mod lifecycle;
 mod miniport;
+mod objects;
 mod requests;
 mod rules;
 mod services;

@@ -19,6 +19,7 @@
 
 pub mod client;
 pub mod counters;
+pub mod failures;
 pub mod frames;
 pub mod interface;
 pub mod map;

@@ -1,6 +1,6 @@
 //! The usual scene: a lab, the driver, a NIC, a program; and the clearing up afterwards, which is checked.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nt_sim::{ClockMode, Driver, Lab, Nic, NicBuilder};
 
@@ -19,7 +19,7 @@ pub struct Scene<'s> {
     pub app: Client<'s>,
     /// The driver under test.
     pub driver: &'s Driver<'s>,
-    unplugged: Cell<bool>,
+    unplugged: AtomicBool,
 }
 
 /// How a scene is set.
@@ -131,10 +131,10 @@ impl Stage {
                 nic: &nic,
                 app: Client::new(&lab, "app"),
                 driver: &driver,
-                unplugged: Cell::new(false),
+                unplugged: AtomicBool::new(false),
             };
             test(&scene);
-            let unplugged = scene.unplugged.get();
+            let unplugged = scene.unplugged.load(Ordering::Relaxed);
             scene.app.terminate();
             if !unplugged {
                 nic.unplug().unwrap_or_else(|e| panic!("{e}"));
@@ -168,9 +168,19 @@ impl<'s> Scene<'s> {
     /// # Panics
     /// When the kernel stopped.
     pub fn unplug(&self) {
-        if !self.unplugged.replace(true) {
+        if !self.unplugged.swap(true, Ordering::Relaxed) {
             self.nic.unplug().unwrap_or_else(|e| panic!("{e}"));
         }
+    }
+
+    /// Runs threads of programs side by side until all have ended.
+    ///
+    /// # Panics
+    /// When the kernel stopped, or one of them panics.
+    pub fn side_by_side(&self, bodies: &[&(dyn Fn() + Sync)]) {
+        self.lab
+            .side_by_side(bodies)
+            .unwrap_or_else(|e| panic!("{e}"));
     }
 
     /// Starts another program.

@@ -9,6 +9,7 @@ mod status;
 mod system;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 use std::{
     cell::RefCell,

@@ -232,3 +232,28 @@ fn broken_request_rules_are_caught() {
         Rule::CriticalRegionUnbalanced
     );
 }
+
+#[test]
+fn user_threads_run_side_by_side_with_and_without_a_seed() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    for seed in [None, Some(1), Some(2)] {
+        let builder = Lab::builder();
+        let builder = match seed {
+            Some(seed) => builder.seed(seed),
+            None => builder,
+        };
+        let lab = builder.boot().unwrap();
+        let program = lab.administrator("app").unwrap();
+        let count = AtomicU32::new(0);
+        let work = || {
+            let memory = program.alloc(100).unwrap();
+            memory.write(0, &[1]);
+            program.free(memory).unwrap();
+            count.fetch_add(1, Ordering::Relaxed);
+        };
+        for _ in 0..20 {
+            lab.side_by_side(&[&work, &work, &work]).unwrap();
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 60);
+    }
+}

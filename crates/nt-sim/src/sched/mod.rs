@@ -85,6 +85,24 @@ pub(crate) fn attach(name: &str, kind: ThreadKind) -> Attached {
     attached
 }
 
+/// Makes a kernel thread that an OS thread is to become by [`begin`]; it takes part in the turns from now on.
+pub(crate) fn prepare(name: &str, kind: ThreadKind) -> Arc<Thread> {
+    let thread = new_thread(name, kind);
+    if let Some(baton) = kernel().sched.baton.as_ref() {
+        baton.add(&thread);
+    }
+    thread
+}
+
+/// Makes this OS thread the kernel thread that was prepared, until the guard is dropped.
+pub(crate) fn begin(thread: Arc<Thread>) -> Attached {
+    let attached = adopt(Arc::clone(&thread));
+    if let Some(baton) = kernel().sched.baton.as_ref() {
+        baton.wait_for_turn(&thread);
+    }
+    attached
+}
+
 fn new_thread(name: &str, kind: ThreadKind) -> Arc<Thread> {
     let sched = &kernel().sched;
     let id = sched

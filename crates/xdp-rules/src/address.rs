@@ -17,9 +17,11 @@ pub(crate) trait Address: Copy + Eq + Default {
     fn mask(len: u32) -> Self;
     /// Tells whether the first `len` bits are the same.
     fn agrees(self, other: Self, len: u32) -> bool;
-    /// Returns 0 if the first `len` bits are the same, else all ones; with arithmetic alone, so that no branch comes of it.
-    fn differs(self, other: Self, len: u32) -> u32;
-    /// Returns `count` (at most 16) bits from `position`; bits behind the end are zero.
+    /// Returns 0 if the bits under `mask` are the same, else all ones: without a branch.
+    fn differs(self, other: Self, mask: Self) -> u32;
+    /// Returns how many bits are one.
+    fn ones(self) -> u32;
+    /// Returns `count` (at most 16) bits from `position`, which is not the end; bits behind the end are zero.
     fn bits(self, position: u32, count: u32) -> usize;
     /// Returns the address with `bits` (`count` of them) put at `position`, which must hold zeros.
     fn with_bits(self, position: u32, count: u32, bits: usize) -> Self;
@@ -54,14 +56,19 @@ impl Address for u32 {
     }
 
     #[inline]
-    fn differs(self, other: Self, len: u32) -> u32 {
-        let difference = (self ^ other) & Self::mask(len);
-        ((difference | difference.wrapping_neg()) >> 31).wrapping_neg()
+    fn differs(self, other: Self, mask: Self) -> u32 {
+        u32::from((self ^ other) & mask != 0).wrapping_neg()
+    }
+
+    #[inline]
+    fn ones(self) -> u32 {
+        self.count_ones()
     }
 
     #[inline]
     fn bits(self, position: u32, count: u32) -> usize {
-        (self.unbounded_shl(position)).unbounded_shr(32u32.wrapping_sub(count)) as usize
+        // A position is less than 32.
+        (self.wrapping_shl(position)).unbounded_shr(32u32.wrapping_sub(count)) as usize
     }
 
     #[inline]
@@ -139,11 +146,15 @@ impl Address for V6 {
     }
 
     #[inline]
-    fn differs(self, other: Self, len: u32) -> u32 {
-        let mask = Self::mask(len);
+    fn differs(self, other: Self, mask: Self) -> u32 {
         let difference =
             ((self.high ^ other.high) & mask.high) | ((self.low ^ other.low) & mask.low);
-        ((difference | difference.wrapping_neg()) >> 63).wrapping_neg() as u32
+        u32::from(difference != 0).wrapping_neg()
+    }
+
+    #[inline]
+    fn ones(self) -> u32 {
+        self.wide().count_ones()
     }
 
     #[inline]
@@ -259,8 +270,9 @@ mod tests {
             for len in 0..=A::BITS {
                 let mask = A::mask(len);
                 assert_eq!(mask.prefix_length(), Some(len));
+                assert_eq!(mask.ones(), len);
                 assert!(a.agrees(a.and(mask), len));
-                assert_eq!(a.differs(a.and(mask), len), 0);
+                assert_eq!(a.differs(a.and(mask), mask), 0);
                 assert!(a.common(a.and(mask)) >= len);
             }
             let mut copy = A::default();
@@ -272,7 +284,7 @@ mod tests {
                 let common = a.common(b);
                 assert!(a.agrees(b, common));
                 assert!(common == A::BITS || !a.agrees(b, common + 1));
-                assert!(common == A::BITS || a.differs(b, common + 1) == u32::MAX);
+                assert!(common == A::BITS || a.differs(b, A::mask(common + 1)) == u32::MAX);
             }
         }
     }

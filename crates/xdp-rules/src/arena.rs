@@ -44,16 +44,12 @@ struct Entry<P> {
     peers: Link,
 }
 
-/// What a packet that matches needs: apart from the rest, so that more of it fits into the caches.
-struct Outcome<T> {
-    key: u32,
-    value: Option<T>,
-}
-
 pub(crate) struct Arena<P, T, S: Store> {
     entries: S::Buf<Entry<P>>,
-    /// One for each entry.
-    outcomes: S::Buf<Outcome<T>>,
+    /// One for each entry: all that a packet that matches needs, apart from the rest, so that more of it fits into the caches.
+    values: S::Buf<Option<T>>,
+    /// One for each entry, for callers who ask.
+    keys_of: S::Buf<u32>,
     /// From a key to the rule; an unused key holds the next unused one.
     keys: S::Buf<u32>,
     unused_key: u32,
@@ -64,7 +60,8 @@ impl<P, T, S: Store> Arena<P, T, S> {
     pub(crate) fn new(pool: &Pool<S>) -> Self {
         Self {
             entries: pool.buffer(),
-            outcomes: pool.buffer(),
+            values: pool.buffer(),
+            keys_of: pool.buffer(),
             keys: pool.buffer(),
             unused_key: NONE,
             live: 0,
@@ -89,11 +86,13 @@ impl<P, T, S: Store> Arena<P, T, S> {
     ) -> Result<(), OutOfMemory> {
         if additional > 1 {
             pool.reserve_exact(&mut self.entries, additional)?;
-            pool.reserve_exact(&mut self.outcomes, additional)?;
+            pool.reserve_exact(&mut self.values, additional)?;
+            pool.reserve_exact(&mut self.keys_of, additional)?;
             pool.reserve_exact(&mut self.keys, additional)?;
         }
         pool.reserve(&mut self.entries, additional)?;
-        pool.reserve(&mut self.outcomes, additional)?;
+        pool.reserve(&mut self.values, additional)?;
+        pool.reserve(&mut self.keys_of, additional)?;
         pool.reserve(&mut self.keys, additional)?;
         // The last number means "none".
         if self.entries.len() >= (NONE >> 1) as usize {
@@ -130,33 +129,31 @@ impl<P, T, S: Store> Arena<P, T, S> {
             same: link,
             peers: link,
         })?;
-        self.outcomes.try_push(Outcome {
-            key,
-            value: Some(value),
-        })?;
+        self.values.try_push(Some(value))?;
+        self.keys_of.try_push(key)?;
         self.live = self.live.saturating_add(1);
         Ok((id, RuleKey(key)))
     }
 
     pub(crate) fn id_of(&self, key: RuleKey) -> Option<u32> {
         let id = *self.keys.get(key.index())?;
-        let outcome = self.outcomes.get(id as usize)?;
-        (outcome.key == key.0 && outcome.value.is_some()).then_some(id)
+        (self.key_of(id)? == key && self.value(id).is_some()).then_some(id)
     }
 
     /// Takes a rule out; it must have left its rings.
     pub(crate) fn take(&mut self, id: u32) -> Option<(Pattern<P>, T)> {
         let pattern = self.entries.get_mut(id as usize)?.pattern.take()?;
-        let outcome = self.outcomes.get_mut(id as usize)?;
-        let value = outcome.value.take()?;
-        if let Some(place) = self.keys.get_mut(outcome.key as usize) {
+        let value = self.values.get_mut(id as usize)?.take()?;
+        let key = self.key_of(id)?;
+        if let Some(place) = self.keys.get_mut(key.index()) {
             *place = self.unused_key;
-            self.unused_key = outcome.key;
+            self.unused_key = key.0;
         }
         self.live = self.live.saturating_sub(1);
         while matches!(self.entries.last(), Some(entry) if entry.pattern.is_none()) {
             let _hole = self.entries.pop();
-            let _hole = self.outcomes.pop();
+            let _hole = self.values.pop();
+            let _hole = self.keys_of.pop();
         }
         Some((pattern, value))
     }
@@ -167,20 +164,23 @@ impl<P, T, S: Store> Arena<P, T, S> {
     }
 
     #[inline]
-    pub(crate) fn outcome(&self, id: u32) -> Option<(RuleKey, &T)> {
-        let outcome = self.outcomes.get(id as usize)?;
-        Some((RuleKey(outcome.key), outcome.value.as_ref()?))
+    pub(crate) fn value(&self, id: u32) -> Option<&T> {
+        self.values.get(id as usize)?.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn key_of(&self, id: u32) -> Option<RuleKey> {
+        self.keys_of.get(id as usize).copied().map(RuleKey)
     }
 
     /// Returns the rules in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (RuleKey, &Pattern<P>, &T)> {
-        let outcomes = self.outcomes.iter();
+        let rest = self.keys_of.iter().zip(self.values.iter());
         self.entries
             .iter()
-            .zip(outcomes)
-            .filter_map(|(entry, outcome)| {
-                let (pattern, value) = (entry.pattern.as_ref()?, outcome.value.as_ref()?);
-                Some((RuleKey(outcome.key), pattern, value))
+            .zip(rest)
+            .filter_map(|(entry, (&key, value))| {
+                Some((RuleKey(key), entry.pattern.as_ref()?, value.as_ref()?))
             })
     }
 
@@ -245,7 +245,7 @@ impl<P, T, S: Store> Arena<P, T, S> {
     /// Moves every rule to its target.
     pub(crate) fn squeeze(&mut self) {
         for index in 0..self.entries.len() {
-            let (Some(entry), Some(outcome)) = (self.entries.get(index), self.outcomes.get(index))
+            let (Some(entry), Some(key)) = (self.entries.get(index), self.keys_of.get(index))
             else {
                 return;
             };
@@ -257,7 +257,7 @@ impl<P, T, S: Store> Arena<P, T, S> {
                 previous: self.target(link.previous),
             };
             let (same, peers) = (renamed(entry.same), renamed(entry.peers));
-            if let Some(place) = self.keys.get_mut(outcome.key as usize) {
+            if let Some(place) = self.keys.get_mut(*key as usize) {
                 *place = entry.target;
             }
             if let Some(entry) = self.entries.get_mut(index) {
@@ -269,12 +269,14 @@ impl<P, T, S: Store> Arena<P, T, S> {
         for index in 0..self.entries.len() {
             if matches!(self.entries.get(index), Some(entry) if entry.pattern.is_some()) {
                 exchange(&mut self.entries, next, index);
-                exchange(&mut self.outcomes, next, index);
+                exchange(&mut self.values, next, index);
+                exchange(&mut self.keys_of, next, index);
                 next = next.wrapping_add(1);
             }
         }
         self.entries.truncate(next);
-        self.outcomes.truncate(next);
+        self.values.truncate(next);
+        self.keys_of.truncate(next);
     }
 }
 

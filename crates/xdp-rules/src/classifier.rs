@@ -116,7 +116,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     #[must_use]
     pub fn get(&self, key: RuleKey) -> Option<(&Pattern<P>, &T)> {
         let id = self.arena.id_of(key)?;
-        Some((self.arena.pattern(id)?, self.arena.outcome(id)?.1))
+        Some((self.arena.pattern(id)?, self.arena.value(id)?))
     }
 
     /// Returns the rules in the order of the list.

@@ -89,8 +89,10 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
 
     #[inline]
     fn hit(&self, id: u32) -> Option<Hit<'_, T>> {
-        let (key, value) = self.arena.outcome(id)?;
-        Some(Hit { key, value })
+        Some(Hit {
+            value: self.arena.value(id)?,
+            key: self.arena.key_of(id)?,
+        })
     }
 
     #[inline(never)]
@@ -343,17 +345,52 @@ fn exact<K: Key, S: Store>(rules: &Exact<K, S>, key: K) -> u32 {
 
 #[inline(never)]
 fn tuple4<S: Store>(rules: &Exact<Tuple4, S>, from: u32, to: u32, ports: u32) -> u32 {
-    rules.table.find(&Tuple4::new(from, to, ports))
+    let (table, key) = (&rules.table, Tuple4::new(from, to, ports));
+    if let Some(id) = table.find_only(&key) {
+        return id;
+    }
+    match table.find_soon(&key, table.hash(&key)) {
+        Some(id) => id,
+        None => tuple4_further(rules, from, to, ports),
+    }
+}
+
+/// The parts of the key come separately, in registers: the whole key would be put into memory before it is known whether this
+/// is called.
+#[cold]
+#[inline(never)]
+fn tuple4_further<S: Store>(rules: &Exact<Tuple4, S>, from: u32, to: u32, ports: u32) -> u32 {
+    let (table, key) = (&rules.table, Tuple4::new(from, to, ports));
+    table.find_further(key, table.hash(&key))
 }
 
 #[inline(never)]
 fn tuple6<S: Store>(rules: &Exact<Tuple6, S>, ends: &[u8; 32], ports: u32) -> u32 {
-    let key = Tuple6 {
+    let (table, key) = (&rules.table, key6(ends, ports));
+    if let Some(id) = table.find_only(&key) {
+        return id;
+    }
+    match table.find_soon(&key, table.hash(&key)) {
+        Some(id) => id,
+        None => tuple6_further(rules, ends, ports),
+    }
+}
+
+/// As [`tuple4_further`].
+#[cold]
+#[inline(never)]
+fn tuple6_further<S: Store>(rules: &Exact<Tuple6, S>, ends: &[u8; 32], ports: u32) -> u32 {
+    let (table, key) = (&rules.table, key6(ends, ports));
+    table.find_further(key, table.hash(&key))
+}
+
+#[inline]
+fn key6(ends: &[u8; 32], ports: u32) -> Tuple6 {
+    Tuple6 {
         from: from6(ends),
         to: to6(ends),
         ports,
-    };
-    rules.table.find(&key)
+    }
 }
 
 #[inline(never)]

@@ -24,7 +24,9 @@ struct Slot<K> {
     id: u32,
 }
 
+/// In this order: the word is read first, and the slots in front are the first ones used.
 #[derive(Clone, Copy, Default)]
+#[repr(C)]
 struct Group<K> {
     control: u64,
     slots: [Slot<K>; WIDTH],
@@ -67,14 +69,22 @@ impl<K: Key, S: Store> Table<K, S> {
     /// Returns the rule for `key`, or [`NONE`].
     #[inline]
     pub(crate) fn find(&self, key: &K) -> u32 {
-        if self.len == 1 {
-            return if self.only.key.same(key) {
+        if let Some(id) = self.find_only(key) {
+            return id;
+        }
+        self.find_hashed(key, self.hash(key))
+    }
+
+    /// Does the same where there is one key or none.
+    #[inline]
+    pub(crate) fn find_only(&self, key: &K) -> Option<u32> {
+        (self.len == 1).then(|| {
+            if self.only.key.same(key) {
                 self.only.id
             } else {
                 NONE
-            };
-        }
-        self.find_hashed(key, self.hash(key))
+            }
+        })
     }
 
     #[inline]
@@ -83,26 +93,34 @@ impl<K: Key, S: Store> Table<K, S> {
     }
 
     /// Does the same with the key's hash known.
-    ///
-    /// What is nearly always the case is kept free of loops: nothing is like the key, or the first that is like it is it.
     #[inline]
     pub(crate) fn find_hashed(&self, key: &K, hash: u64) -> u32 {
+        match self.find_soon(key, hash) {
+            Some(id) => id,
+            None => self.find_further(*key, hash),
+        }
+    }
+
+    /// Does what is nearly always enough, without a loop: nothing is like the key, or the first that is like it is it. Else the
+    /// answer is `None`, and [`Table::find_further`] has to be asked.
+    #[inline]
+    pub(crate) fn find_soon(&self, key: &K, hash: u64) -> Option<u32> {
         let Some(group) = self.groups.get(start(hash) & self.mask) else {
-            return NONE;
+            return Some(NONE);
         };
         let hits = equal_bytes(group.control, tag(hash).wrapping_mul(EACH));
         // Without a hit there is no such slot.
         match group.slots.get(first_of(hits)) {
-            Some(slot) if slot.key.same(key) => slot.id,
-            None if group.control >> SPILL_SHIFT == 0 => NONE,
-            _ => self.find_further(*key, hash),
+            Some(slot) if slot.key.same(key) => Some(slot.id),
+            None if group.control >> SPILL_SHIFT == 0 => Some(NONE),
+            _ => None,
         }
     }
 
     /// The key comes by value: a reference would force it into memory before it is known whether this is called.
     #[cold]
     #[inline(never)]
-    fn find_further(&self, key: K, hash: u64) -> u32 {
+    pub(crate) fn find_further(&self, key: K, hash: u64) -> u32 {
         match self.locate_hashed(&key, hash) {
             Some(at) => self.slot(at).map_or(NONE, |slot| slot.id),
             None => NONE,

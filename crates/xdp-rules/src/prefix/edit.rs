@@ -1,13 +1,13 @@
 //! Adding and removing prefixes.
 
 use super::leaf::LEAF_MAX;
-use super::node::{Link, Node, Slot, Wide, own_index, spread};
+use super::node::{Link, Node, Slot, own_index, spread};
 use super::{Entry, Prefixes};
 use crate::NONE;
 use crate::address::Address;
 use crate::store::{Buffer, OutOfMemory, Pool, Store};
 
-/// Most links on a path: one for each four bits and the leaf.
+/// Most links on a path: one for each four bits, the wide node and the leaf.
 const PATH_MAX: usize = 34;
 
 /// Where a link is stored.
@@ -51,12 +51,7 @@ impl<A: Address, S: Store> Prefixes<A, S> {
         len: u32,
         id: u32,
     ) -> Result<(), OutOfMemory> {
-        self.place(Entry {
-            path,
-            id,
-            // At most 128.
-            len: len as u8,
-        })?;
+        self.place(Entry::new(path, len, id))?;
         self.len = self.len.saturating_add(1);
         if self.len >= self.widen_at {
             self.widen_at = self.len.saturating_mul(8);
@@ -132,11 +127,11 @@ impl<A: Address, S: Store> Prefixes<A, S> {
         for _ in 0..PATH_MAX {
             let link = self.link(place);
             if link.is_leaf() {
-                let is_it = |entry: &Entry<A>| u32::from(entry.len) == len && entry.path == path;
+                let is_it = |entry: &Entry<A>| entry.path == path && entry.len() == len;
                 let index = self.leaves.entries(link).iter().position(is_it);
                 return (place, Spot::Leaf(index));
             }
-            let (position, depth) = (link.position(), Self::depth(link));
+            let (position, depth) = (link.position(), self.depth(link));
             if len <= position || !path.agrees(self.path(link), position) {
                 return (place, Spot::Above);
             }
@@ -145,13 +140,13 @@ impl<A: Address, S: Store> Prefixes<A, S> {
                 return (place, Spot::Own(own, path.bits(position, own)));
             }
             passed(place);
-            place = Self::below(link, path);
+            place = self.below(link, path);
         }
         (place, Spot::Above)
     }
 
     pub(super) fn place(&mut self, entry: Entry<A>) -> Result<(), OutOfMemory> {
-        let len = u32::from(entry.len);
+        let len = entry.len();
         if len == 0 {
             self.any = entry.id;
             return Ok(());
@@ -181,7 +176,7 @@ impl<A: Address, S: Store> Prefixes<A, S> {
                 let common = entry.path.common(self.path(link)).min(link.position());
                 let fork = round(common.min(len.wrapping_sub(1)));
                 let node = self.new_node(entry.path, fork)?;
-                let old = Self::below(node, self.path(link));
+                let old = self.below(node, self.path(link));
                 self.set_link(old, link);
                 self.count_use(old, 1);
                 self.set_link(place, node);
@@ -193,12 +188,12 @@ impl<A: Address, S: Store> Prefixes<A, S> {
 
     /// Puts a prefix into a fresh node, or a leaf below it that cannot be full.
     fn place_below(&mut self, node: Link, entry: Entry<A>) -> Result<(), OutOfMemory> {
-        let own = u32::from(entry.len).wrapping_sub(node.position());
+        let own = entry.len().wrapping_sub(node.position());
         if own <= 4 {
             self.set_own(node, own, entry.path.bits(node.position(), own), entry.id);
             return Ok(());
         }
-        let place = Self::below(node, entry.path);
+        let place = self.below(node, entry.path);
         let link = self.link(place);
         let grown = self.leaves.push(link, entry)?;
         self.set_link(place, grown);
@@ -241,17 +236,17 @@ impl<A: Address, S: Store> Prefixes<A, S> {
         true
     }
 
-    fn depth(link: Link) -> u32 {
-        if link.is_wide() {
-            Wide::<A, S>::BITS
-        } else {
-            4
+    /// Returns how many bits a node resolves.
+    fn depth(&self, link: Link) -> u32 {
+        match &self.wide {
+            Some(wide) if link.is_wide() => wide.depth,
+            _ => 4,
         }
     }
 
     /// Returns the place below a node that `path` leads to.
-    fn below(link: Link, path: A) -> Place {
-        let bits = path.bits(link.position(), Self::depth(link));
+    fn below(&self, link: Link, path: A) -> Place {
+        let bits = path.bits(link.position(), self.depth(link));
         if link.is_wide() {
             Place::Wide(bits)
         } else {
@@ -316,7 +311,7 @@ impl<A: Address, S: Store> Prefixes<A, S> {
     }
 
     fn set_own(&mut self, link: Link, len: u32, bits: usize, id: u32) {
-        let depth = Self::depth(link);
+        let depth = self.depth(link);
         let index = own_index(len, bits);
         let (slots, own): (&mut [Slot], &mut [u32]) = if link.is_wide() {
             let Some(wide) = &mut self.wide else { return };
@@ -357,7 +352,7 @@ impl<A: Address> LeafCopy<A> {
 
     /// Returns the position of the node at which these prefixes and `entry` part.
     fn fork(&self, entry: Entry<A>) -> u32 {
-        let last = |entry: &Entry<A>| u32::from(entry.len).wrapping_sub(1);
+        let last = |entry: &Entry<A>| entry.len().wrapping_sub(1);
         let parts = |other: &Entry<A>| entry.path.common(other.path).min(last(other));
         let fork = self.entries.iter().map(parts).min();
         round(fork.unwrap_or(0).min(last(&entry)))

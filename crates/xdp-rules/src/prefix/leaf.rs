@@ -1,4 +1,8 @@
 //! Leaves: short lists of prefixes, in one array.
+//!
+//! A search compares two entries at once, or four or eight for leaves with room for more, whether they belong to the leaf or not: so it
+//! need not guess how many there are. What lies behind a leaf is another leaf of the same tree. If an address has a prefix there,
+//! that rule does match, and finding it early does no harm; a place that is not in use has no rule.
 
 use super::Entry;
 use super::node::Link;
@@ -8,14 +12,13 @@ use crate::store::{Buffer, OutOfMemory, Pool, Store};
 
 /// Most prefixes in a leaf.
 pub(super) const LEAF_MAX: usize = 8;
-/// Prefixes that a search compares at once, whether they are there or not: so it need not guess how many there are.
-pub(super) const BLOCK: usize = 4;
-/// Sizes of leaves: one block or two.
-const CLASSES: usize = 2;
-/// Places that splitting one full leaf can need: at most nine leaves, which hold nine prefixes together.
-const SPLIT_NEEDS: usize = BLOCK * (LEAF_MAX + 1);
-/// Length of the first entry of an unused block, which then names the next unused block.
-const UNUSED: u8 = u8::MAX;
+/// Entries that are compared at once in most leaves.
+const PAIR: usize = 2;
+/// Sizes of leaves: 1, 2, 4 and 8 entries.
+const CLASSES: usize = 4;
+/// Places that splitting one full leaf can need. Its nine prefixes go to new leaves, which grow size by size: one with 5
+/// prefixes has taken 15 places by then, one with 3 has taken 7, and 5 + 3 + 1 prefixes is the worst that can be.
+const SPLIT_NEEDS: usize = 23;
 
 pub(super) struct Leaves<A: Address, S: Store> {
     entries: S::Buf<Entry<A>>,
@@ -51,20 +54,13 @@ impl<A: Address, S: Store> Leaves<A, S> {
             .unwrap_or(&[])
     }
 
-    /// Returns the earliest rule of a leaf whose prefix `address` has.
+    /// Returns the earliest rule whose prefix `address` has, of a leaf at least, or `best` if that is earlier.
     #[inline]
-    pub(super) fn find(&self, leaf: Link, address: A) -> u32 {
-        let Some((block, rest)) = self
-            .entries
-            .get(leaf.offset()..)
-            .and_then(|entries| entries.split_first_chunk::<BLOCK>())
-        else {
-            return NONE;
-        };
-        let best = earliest(block, address);
-        match rest.first_chunk::<BLOCK>() {
-            Some(block) if leaf.capacity() > BLOCK => best.min(earliest(block, address)),
-            _ => best,
+    pub(super) fn find(&self, leaf: Link, address: A, best: u32) -> u32 {
+        let behind = self.entries.get(leaf.offset()..).unwrap_or_default();
+        match behind.first_chunk::<PAIR>() {
+            Some(pair) if leaf.capacity() <= PAIR => earliest(pair, address, best),
+            _ => find_large(behind, leaf, address, best),
         }
     }
 
@@ -75,12 +71,9 @@ impl<A: Address, S: Store> Leaves<A, S> {
             .unwrap_or(&mut [])
     }
 
-    /// Returns every place that may hold a rule.
-    pub(super) fn places_mut(&mut self) -> impl Iterator<Item = &mut u32> {
-        self.entries
-            .iter_mut()
-            .filter(|entry| entry.len != UNUSED)
-            .map(|entry| &mut entry.id)
+    /// Returns the rule of every place, [`NONE`] where there is none.
+    pub(super) fn ids_mut(&mut self) -> impl Iterator<Item = &mut u32> {
+        self.entries.iter_mut().map(|entry| &mut entry.id)
     }
 
     /// Returns `leaf`, which is not full, with one more prefix; room must have been reserved.
@@ -128,17 +121,17 @@ impl<A: Address, S: Store> Leaves<A, S> {
 
     /// Returns a leaf without prefixes.
     fn take_block(&mut self, class: usize) -> Result<Link, OutOfMemory> {
-        let size = BLOCK << class;
-        let unused = self.unused.get(class).copied().unwrap_or(NONE) as usize;
-        if let Some(block) = self.entries.get_mut(unused..unused.wrapping_add(size)) {
+        let unused = self.unused.get(class).copied().unwrap_or(NONE);
+        if let Some(first) = self.entries.get_mut(unused as usize) {
+            let next = named_by(first.path);
+            *first = Entry::ABSENT;
             if let Some(place) = self.unused.get_mut(class) {
-                *place = block.first().map_or(NONE, |first| first.id);
+                *place = next;
             }
-            block.fill(Entry::ABSENT);
-            return Ok(Link::leaf(unused, class));
+            return Ok(Link::leaf(unused as usize, class));
         }
         let offset = self.entries.len();
-        for _ in 0..size {
+        for _ in 0..1 << class {
             self.entries.try_push(Entry::ABSENT)?;
         }
         Ok(Link::leaf(offset, class))
@@ -146,20 +139,50 @@ impl<A: Address, S: Store> Leaves<A, S> {
 
     /// Gives a leaf's block back.
     pub(super) fn give_block(&mut self, leaf: Link) {
+        let end = leaf.offset().wrapping_add(leaf.capacity());
         if let Some(place) = self.unused.get_mut(leaf.class())
-            && let Some(first) = self.entries.get_mut(leaf.offset())
+            && let Some(block) = self.entries.get_mut(leaf.offset()..end)
         {
-            first.id = *place;
-            first.len = UNUSED;
+            block.fill(Entry::ABSENT);
+            if let Some(first) = block.first_mut() {
+                first.path = naming(*place);
+            }
             *place = leaf.offset_bits();
         }
     }
 }
 
-/// Returns the earliest rule of a block whose prefix `address` has, without a branch for each.
+/// Returns the path that an unused block has to name the next one.
+fn naming<A: Address>(next: u32) -> A {
+    let (high, low) = (next >> 16, next & 0xFFFF);
+    A::ZERO
+        .with_bits(0, 16, high as usize)
+        .with_bits(16, 16, low as usize)
+}
+
+/// Returns the unused block that a path names.
+fn named_by<A: Address>(path: A) -> u32 {
+    // 16 bits each.
+    (path.bits(0, 16) as u32) << 16 | path.bits(16, 16) as u32
+}
+
+/// Searches a large leaf, or one at the end of the array.
+#[inline(never)]
+fn find_large<A: Address>(behind: &[Entry<A>], leaf: Link, address: A, best: u32) -> u32 {
+    match (behind.first_chunk::<4>(), behind.first_chunk::<LEAF_MAX>()) {
+        (Some(four), _) if leaf.capacity() <= 4 => earliest(four, address, best),
+        (_, Some(eight)) => earliest(eight, address, best),
+        _ => {
+            let own = behind.get(..leaf.count()).unwrap_or_default();
+            earliest(own, address, best)
+        }
+    }
+}
+
+/// Returns the earliest rule whose prefix `address` has, or `best` if that is earlier, without a branch for each.
 #[inline]
-fn earliest<A: Address>(block: &[Entry<A>; BLOCK], address: A) -> u32 {
-    block.iter().fold(NONE, |best, entry| {
-        best.min(entry.id | address.differs(entry.path, u32::from(entry.len)))
+fn earliest<A: Address>(entries: &[Entry<A>], address: A, best: u32) -> u32 {
+    entries.iter().fold(best, |best, entry| {
+        best.min(entry.id | address.differs(entry.path, entry.mask))
     })
 }

@@ -1,20 +1,20 @@
 //! Nodes of the prefix tree.
 
 use super::Entry;
-use super::leaf::BLOCK;
 use crate::NONE;
 use crate::address::Address;
 use crate::store::{OutOfMemory, Pool, Store};
 
 /// What lies below a slot: a node, a leaf or (an empty leaf) nothing, in 32 bits, so that following it costs one load.
 ///
-/// Leaf: `1`, prefixes (4 bits), block size class (2), offset (25). Node: `0`, wide (1), position / 4 (5), index (25).
+/// Leaf: `1`, prefixes (4 bits), size class (2), offset (25). Node: `0`, wide (1), position / 4 (5), index (25).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Link(u32);
 
 impl Link {
-    /// A leaf without prefixes, at a place where no leaf can be.
-    pub(super) const EMPTY: Self = Self(Self::LEAF | Self::OFFSET_MAX as u32);
+    /// A leaf without prefixes. It lies where another one may be, for which see the module about leaves: a search need not
+    /// guess that there is nothing here.
+    pub(super) const EMPTY: Self = Self(Self::LEAF);
     pub(super) const OFFSET_MAX: usize = (1 << 25) - 1;
     const LEAF: u32 = 1 << 31;
     const WIDE: u32 = 1 << 30;
@@ -25,7 +25,7 @@ impl Link {
         Self(Self::LEAF | (class as u32) << 25 | offset as u32)
     }
 
-    // Nodes are fewer than leaf places, of which there are less than 2^25.
+    // Prefixes::reserve_one keeps the nodes below 2^25.
     pub(super) const fn node(index: usize, position: u32) -> Self {
         Self((position / 4) << 25 | index as u32)
     }
@@ -76,7 +76,7 @@ impl Link {
 
     #[inline]
     pub(super) const fn capacity(self) -> usize {
-        BLOCK << self.class()
+        1 << self.class()
     }
 
     // A leaf holds at most eight prefixes.
@@ -138,25 +138,36 @@ impl<A: Address> Node<A> {
     }
 }
 
-/// The node that resolves twelve bits.
+/// Most bits that a wide node resolves: then it has 1 MiB.
+pub(super) const WIDEST: u32 = 16;
+
+/// The node that resolves 12 bits or more.
 pub(super) struct Wide<A, S: Store> {
     pub(super) slots: S::Buf<Slot>,
     pub(super) own: S::Buf<u32>,
     pub(super) path: A,
+    mask: A,
     pub(super) position: u32,
+    /// How many bits it resolves.
+    pub(super) depth: u32,
 }
 
 impl<A: Address, S: Store> Wide<A, S> {
-    pub(super) const BITS: u32 = 12;
-
-    pub(super) fn new(pool: &mut Pool<S>, path: A, position: u32) -> Result<Self, OutOfMemory> {
-        let slots = pool.filled(1 << Self::BITS, Slot::EMPTY)?;
-        match pool.filled((2 << Self::BITS) - 2, NONE) {
+    pub(super) fn new(
+        pool: &mut Pool<S>,
+        path: A,
+        position: u32,
+        depth: u32,
+    ) -> Result<Self, OutOfMemory> {
+        let slots = pool.filled(1 << depth, Slot::EMPTY)?;
+        match pool.filled((2 << depth) - 2, NONE) {
             Ok(own) => Ok(Self {
                 slots,
                 own,
                 path,
+                mask: A::mask(position),
                 position,
+                depth,
             }),
             Err(error) => {
                 pool.release(slots);
@@ -168,8 +179,8 @@ impl<A: Address, S: Store> Wide<A, S> {
     /// Returns the slot that `address` leads to, if the path to here is its beginning.
     #[inline]
     pub(super) fn slot(&self, address: A) -> Option<Slot> {
-        if address.agrees(self.path, self.position) {
-            let bits = address.bits(self.position, Self::BITS);
+        if address.and(self.mask) == self.path {
+            let bits = address.bits(self.position, self.depth);
             self.slots.get(bits).copied()
         } else {
             None
@@ -184,7 +195,8 @@ pub(super) const fn own_index(len: u32, bits: usize) -> usize {
 
 /// Spreads a change of a node's own prefix over the slots it covers.
 ///
-/// `depth` is how many bits the node resolves. When `own` lost the rule `lost`, slots that named it look for the next best.
+/// `depth` is how many bits the node resolves. When `own` lost the rule `lost`, the slots are made anew: from the shorter
+/// prefixes, which cover all of them, and then the longer ones.
 pub(super) fn spread(
     slots: &mut [Slot],
     own: &[u32],
@@ -193,20 +205,31 @@ pub(super) fn spread(
     id: u32,
     lost: u32,
 ) {
-    let free = depth.wrapping_sub(len);
-    let start = bits << free;
-    let Some(covered) = slots.get_mut(start..start.wrapping_add(1 << free)) else {
+    if lost == NONE {
+        cover(slots, depth, (len, bits), |best| best.min(id));
         return;
-    };
-    for (place, slot) in covered.iter_mut().enumerate() {
-        if slot.best == lost && lost != NONE {
-            slot.best = (1..=depth)
-                .filter_map(|len| own.get(own_index(len, (start | place) >> (depth - len))))
-                .copied()
-                .min()
-                .unwrap_or(NONE);
+    }
+    let rule = |len, bits| own.get(own_index(len, bits)).copied().unwrap_or(NONE);
+    let shorter = (1..=len).map(|short| rule(short, bits >> len.wrapping_sub(short)));
+    let best = shorter.min().unwrap_or(NONE);
+    cover(slots, depth, (len, bits), |_| best);
+    for longer in len.wrapping_add(1)..=depth {
+        let more = longer.wrapping_sub(len);
+        for bits in bits << more..bits.wrapping_add(1) << more {
+            let id = rule(longer, bits);
+            if id != NONE {
+                cover(slots, depth, (longer, bits), |best| best.min(id));
+            }
         }
-        slot.best = slot.best.min(id);
+    }
+}
+
+/// Changes what is best in the slots that a node's own prefix covers.
+fn cover(slots: &mut [Slot], depth: u32, (len, bits): (u32, usize), change: impl Fn(u32) -> u32) {
+    let free = depth.wrapping_sub(len);
+    let covered = bits << free..bits.wrapping_add(1) << free;
+    for slot in slots.get_mut(covered).unwrap_or_default() {
+        slot.best = change(slot.best);
     }
 }
 
@@ -221,11 +244,7 @@ pub(super) fn own_entries<A: Address>(
         .flat_map(move |len| (0..1usize << len).map(move |bits| (len, bits)))
         .filter_map(move |(len, bits)| {
             let id = *own.get(own_index(len, bits))?;
-            // At most 128.
-            (id != NONE).then(|| Entry {
-                path: path.with_bits(position, len, bits),
-                id,
-                len: position.wrapping_add(len) as u8,
-            })
+            let path = path.with_bits(position, len, bits);
+            (id != NONE).then(|| Entry::new(path, position.wrapping_add(len), id))
         })
 }

@@ -1,6 +1,7 @@
 //! The tree against a list of prefixes.
 
 use super::Prefixes;
+use super::node::WIDEST;
 use crate::NONE;
 use crate::address::{Address, V6};
 use crate::oracle::Random;
@@ -9,11 +10,28 @@ use std::collections::BTreeMap;
 
 trait Sample: Address + std::fmt::Debug + Ord {
     fn sample(random: &mut Random) -> Self;
+
+    /// Returns the first byte of this followed by the rest of `other`.
+    fn with_low(self, other: Self) -> Self {
+        let mut mixed = other;
+        for position in 0..8 {
+            if mixed.bits(position, 1) != self.bits(position, 1) {
+                mixed = mixed.flipped(position);
+            }
+        }
+        mixed
+    }
+
+    fn flipped(self, position: u32) -> Self;
 }
 
 impl Sample for u32 {
     fn sample(random: &mut Random) -> Self {
         random.word() as Self
+    }
+
+    fn flipped(self, position: u32) -> Self {
+        self ^ 1 << (31 - position)
     }
 }
 
@@ -35,6 +53,11 @@ impl Sample for V6 {
             high: random.word(),
             low: random.word(),
         }
+    }
+
+    fn flipped(self, position: u32) -> Self {
+        let high = self.high ^ 1 << (63 - position);
+        Self { high, ..self }
     }
 }
 
@@ -110,6 +133,58 @@ fn agrees_with_a_list<A: Sample>(seed: u64, most: usize) {
     assert!(tree.nodes.iter().all(|node| node.used == 0));
     tree.release(&mut pool);
     assert_eq!(pool.used(), 0);
+}
+
+/// Grows past every width of the wide node, then shrinks.
+fn agrees_with_a_map<A: Sample>(seed: u64) {
+    let mut random = Random::new(seed);
+    let mut pool = Pool::new(Heap, usize::MAX);
+    let mut tree = Prefixes::<A, Heap>::new(&pool);
+    let mut map: BTreeMap<(A, u32), u32> = BTreeMap::new();
+    let mut keys: Vec<(A, u32)> = Vec::new();
+    let top = A::sample(&mut random).and(A::mask(8));
+    let mut depths = Vec::new();
+    for id in 0..40_000u32 {
+        if id < 24_000 {
+            // Most of them below one byte, short and long ones.
+            let inside = !random.one_in(8);
+            let sample = A::sample(&mut random);
+            let len = if random.one_in(4) {
+                9 + random.below(14)
+            } else {
+                20 + random.below(13)
+            } as u32;
+            let path = if inside { top.with_low(sample) } else { sample };
+            let key = (path.and(A::mask(len)), len);
+            if map.insert(key, id).is_some() {
+                tree.replace(key.0, len, id);
+            } else {
+                keys.push(key);
+                tree.reserve_one(&mut pool).expect("memory");
+                tree.insert(&mut pool, key.0, len, id).expect("reserved");
+            }
+            depths.extend(tree.wide.as_ref().map(|wide| wide.depth));
+        } else {
+            let key = keys.swap_remove(random.below(keys.len()));
+            map.remove(&key);
+            tree.remove(key.0, key.1);
+        }
+        let address = match random.below(4) {
+            0 => A::sample(&mut random),
+            _ => top.with_low(A::sample(&mut random)),
+        };
+        let matching = (0..=A::BITS).filter_map(|len| map.get(&(address.and(A::mask(len)), len)));
+        let expected = matching.min().copied().unwrap_or(NONE);
+        assert_eq!(tree.find(address), expected, "{address:?} after {id}");
+    }
+    depths.dedup();
+    assert_eq!(depths, [12, 13, WIDEST]);
+}
+
+#[test]
+fn large_trees_agree_with_a_map() {
+    agrees_with_a_map::<u32>(1);
+    agrees_with_a_map::<V6>(2);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Placing the wide node.
 
-use super::node::{Link, Wide, own_entries};
+use super::node::{Link, WIDEST, Wide, own_entries};
 use super::{Entry, Prefixes};
 use crate::address::Address;
 use crate::store::{Buffer, OutOfMemory, Pool, Store};
@@ -26,14 +26,15 @@ impl<A: Address, S: Store> Prefixes<A, S> {
         pool.reserve_exact(all, self.len)?;
         self.collect(all)?;
         let (path, position) = crowded(all);
+        let depth = depth_for(self.len);
         if let Some(wide) = &self.wide
-            && wide.position == position
+            && (wide.position, wide.depth) == (position, depth)
             && wide.path == path
         {
             return Ok(());
         }
         let mut fresh = Self::new(pool);
-        match fresh.rebuild(pool, path, position, all) {
+        match fresh.rebuild(pool, (path, position, depth), all) {
             Ok(()) => {
                 fresh.len = self.len;
                 fresh.widen_at = self.widen_at;
@@ -50,11 +51,10 @@ impl<A: Address, S: Store> Prefixes<A, S> {
     fn rebuild(
         &mut self,
         pool: &mut Pool<S>,
-        path: A,
-        position: u32,
+        (path, position, depth): (A, u32, u32),
         all: &[Entry<A>],
     ) -> Result<(), OutOfMemory> {
-        self.wide = Some(Wide::new(pool, path, position)?);
+        self.wide = Some(Wide::new(pool, path, position, depth)?);
         self.root = Link::wide(position);
         for entry in all {
             self.reserve_one(pool)?;
@@ -76,10 +76,7 @@ impl<A: Address, S: Store> Prefixes<A, S> {
     /// Lists all prefixes; `into` must have room.
     fn collect(&self, into: &mut S::Buf<Entry<A>>) -> Result<(), OutOfMemory> {
         if self.any != crate::NONE {
-            into.try_push(Entry {
-                id: self.any,
-                ..Entry::default()
-            })?;
+            into.try_push(Entry::new(A::ZERO, 0, self.any))?;
         }
         let leaf = |link: Link, into: &mut S::Buf<Entry<A>>| {
             let entries = self.leaves.entries(link).iter();
@@ -98,8 +95,7 @@ impl<A: Address, S: Store> Prefixes<A, S> {
             }
         }
         if let Some(wide) = &self.wide {
-            let depth = Wide::<A, S>::BITS;
-            for entry in own_entries(&wide.own, wide.path, wide.position, depth) {
+            for entry in own_entries(&wide.own, wide.path, wide.position, wide.depth) {
                 into.try_push(entry)?;
             }
             for slot in wide.slots.iter().filter(|slot| slot.link.is_leaf()) {
@@ -110,14 +106,24 @@ impl<A: Address, S: Store> Prefixes<A, S> {
     }
 }
 
+/// Returns how many bits a wide node should resolve. With more bits most leaves have one prefix or two, which are compared at
+/// once; but the node must not crowd everything else out of the caches.
+const fn depth_for(prefixes: usize) -> u32 {
+    match prefixes {
+        ..2048 => 12,
+        2048..16_384 => 13,
+        _ => WIDEST,
+    }
+}
+
 /// Returns the longest path, a multiple of four bits, that more than half of the prefixes go along and beyond.
 fn crowded<A: Address>(all: &[Entry<A>]) -> (A, u32) {
     let (mut path, mut position) = (A::default(), 0u32);
-    let last = A::BITS.saturating_sub(12);
+    let last = A::BITS.saturating_sub(WIDEST);
     while position < last {
         let mut counts = [0usize; 16];
         for entry in all {
-            if u32::from(entry.len) > position.wrapping_add(4)
+            if entry.len() > position.wrapping_add(4)
                 && entry.path.agrees(path, position)
                 && let Some(count) = counts.get_mut(entry.path.bits(position, 4))
             {

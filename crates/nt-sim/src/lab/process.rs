@@ -236,10 +236,10 @@ impl<'lab> Process<'lab> {
             }
         })?;
         self.lab.enter(|| {
-            kernel().ps.remove(&self.process);
             if let Some(space) = &self.process.space {
                 kernel().mem.end_process(space);
             }
+            kernel().ps.end(&self.process);
         })
     }
 }

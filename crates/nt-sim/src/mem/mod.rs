@@ -133,13 +133,13 @@ impl Memory {
         self.spaces.create()
     }
 
-    /// Ends the address space of a process.
+    /// Ends the address space of a process, and with it what drivers mapped into it.
     ///
     /// # Errors
-    /// The broken rules, in words: pages that drivers still lock, and mappings they made and did not undo.
+    /// The broken rules, in words: pages that drivers still lock.
     pub fn delete_space(&self, space: &AddressSpace) -> Result<(), Vec<mdl::MdlLeak>> {
-        let mut left = self.mdls.locked_by(space.id());
-        left.extend(self.mdls.mapped_into(space.id()));
+        let left = self.mdls.locked_by(space.id());
+        self.mdls.forget_space(space.id());
         self.spaces.delete(&self.phys, &self.pins, space);
         if left.is_empty() { Ok(()) } else { Err(left) }
     }

@@ -259,14 +259,8 @@ impl Memory {
         let Err(left) = self.delete_space(space) else {
             return;
         };
-        let locked = left.iter().any(|leak| leak.what == "locked");
-        let rule = if locked {
-            Rule::ProcessHasLockedPages
-        } else {
-            Rule::MdlUserMappingLeft
-        };
         crate::bugcheck!(
-            rule, left[0].address, left.len();
+            Rule::ProcessHasLockedPages, left[0].address, left.len();
             "process {} ended, but drivers hold on to its memory:{}", space.id().0, mdl_leak_words(&left)
         );
     }

@@ -171,6 +171,9 @@ impl Ob {
         if object.kind == Kind::File {
             crate::io::file::last_reference_gone(object);
         }
+        if object.kind == Kind::Process {
+            kernel().ps.forget(object);
+        }
         self.by_address.lock().remove(&object.address);
     }
 }

@@ -132,15 +132,11 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         STATUS_SUCCESS
     }
 
-    /// Uses the address space and handles of another process.
+    /// Uses the address space and handles of another process, of which nothing is left when it has ended.
     #[irql(APC)]
     fn KeStackAttachProcess(process: usize, state: *mut u8) {
         let _ = state;
-        let ps = &kernel().ps;
-        let all = ps.processes.lock().clone();
-        let found = all.into_iter().chain([std::sync::Arc::clone(&ps.system)])
-            .find(|p| p.object().address == process);
-        let Some(found) = found else {
+        let Some(found) = kernel().ps.find(process) else {
             crate::bugcheck!(Rule::BadObject, process; "KeStackAttachProcess with {process:#x}, which is no process");
         };
         attach(&found);

@@ -23,6 +23,8 @@ use crate::{
 pub(crate) struct Ps {
     pub(crate) system: Arc<Process>,
     pub(crate) processes: Mutex<Vec<Arc<Process>>>,
+    /// Processes that have ended, as long as somebody refers to their object.
+    ended: Mutex<Vec<Arc<Process>>>,
     /// Which process each attached thread belongs to, by thread number.
     attached: Mutex<std::collections::BTreeMap<u32, Vec<Arc<Process>>>>,
     thread_objects: Mutex<std::collections::BTreeMap<u32, Arc<Object>>>,
@@ -34,6 +36,7 @@ impl Ps {
         Ps {
             system: Arc::new(Process::new(4, "System", ProcessKind::System, None)),
             processes: Mutex::new(Vec::new()),
+            ended: Mutex::new(Vec::new()),
             attached: Mutex::new(std::collections::BTreeMap::new()),
             thread_objects: Mutex::new(std::collections::BTreeMap::new()),
             next_id: AtomicUsize::new(0x1000),
@@ -49,9 +52,29 @@ impl Ps {
         Ok(process)
     }
 
-    /// Forgets a process that has ended.
-    pub(crate) fn remove(&self, process: &Arc<Process>) {
+    /// Notes that a process has ended; whoever waits for it goes on.
+    pub(crate) fn end(&self, process: &Arc<Process>) {
         self.processes.lock().retain(|p| !Arc::ptr_eq(p, process));
+        if let Some(object) = process.known_object() {
+            self.ended.lock().push(Arc::clone(process));
+            crate::ke::dispatcher::update(object.address, |_| 1);
+            kernel().ob.dereference(&object);
+        }
+    }
+
+    /// Forgets a process that has ended and to which nobody refers any more.
+    pub(crate) fn forget(&self, object: &Object) {
+        let other = |p: &Arc<Process>| p.object().address != object.address;
+        let gone: Vec<_> = self.ended.lock().extract_if(.., |p| !other(p)).collect();
+        drop(gone);
+    }
+
+    /// The process with an object, also one that has ended.
+    fn find(&self, object: usize) -> Option<Arc<Process>> {
+        let mut all = vec![Arc::clone(&self.system)];
+        all.extend(self.processes.lock().iter().cloned());
+        all.extend(self.ended.lock().iter().cloned());
+        all.into_iter().find(|p| p.object().address == object)
     }
 }
 

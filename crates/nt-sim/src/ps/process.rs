@@ -57,6 +57,11 @@ impl Process {
         }
     }
 
+    /// The object, when anybody has asked for it.
+    pub(super) fn known_object(&self) -> Option<Arc<Object>> {
+        self.object.get().cloned()
+    }
+
     /// The object that drivers know as `PEPROCESS`.
     pub(crate) fn object(&self) -> Arc<Object> {
         Arc::clone(self.object.get_or_init(|| {

@@ -233,6 +233,10 @@ impl Memory {
                 .cloned()
         });
         let Some(mapping) = found else {
+            // The mappings of a process go with its address space: who attaches to it afterwards finds nothing.
+            if user::current().is_some_and(|id| self.spaces.get(id).is_none()) {
+                return Ok(());
+            }
             return rule(
                 MdlRule::NotMapped,
                 format_args!("the MDL {:#x} has no user mapping at {address:#x}", mdl.0),

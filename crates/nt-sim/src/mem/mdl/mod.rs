@@ -205,20 +205,11 @@ impl Mdls {
             .collect()
     }
 
-    /// MDLs that are still mapped into a process.
-    pub(crate) fn mapped_into(&self, space: SpaceId) -> Vec<MdlLeak> {
-        let table = self.by_address.lock();
-        let mappings = table
-            .iter()
-            .flat_map(|(&address, state)| state.user.iter().map(move |mapping| (address, mapping)));
-        mappings
-            .filter(|(_, mapping)| mapping.space == space)
-            .map(|(address, mapping)| MdlLeak {
-                address,
-                what: "mapped into a process",
-                caller: mapping.caller.clone(),
-            })
-            .collect()
+    /// Forgets the mappings into an address space that is gone.
+    pub(crate) fn forget_space(&self, space: SpaceId) {
+        for state in self.by_address.lock().values_mut() {
+            state.user.retain(|mapping| mapping.space != space);
+        }
     }
 
     /// Whether memory from `start` to `end` holds an MDL that is locked or mapped, and which.

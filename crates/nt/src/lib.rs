@@ -24,6 +24,7 @@ pub mod ndis;
 pub mod nmr;
 pub mod notify;
 pub mod pool;
+pub mod process;
 pub mod processor;
 pub mod registry;
 pub mod security;

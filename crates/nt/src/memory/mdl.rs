@@ -1,21 +1,21 @@
-//! Memory descriptor lists: locked pages of a requestor, and kernel pages lent to one.
+//! Memory descriptor lists, and locked pages of a requestor.
 
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
+use super::shared;
 use super::{Mode, UserSlice};
 use crate::irql::Passive;
-use crate::pool::{Box, Tag};
 use crate::seh;
 use crate::status::{Result, Status};
 use crate::sys::imports::ntoskrnl;
 use crate::sys::{
     IoModifyAccess, IoReadAccess, LOCK_OPERATION, MDL, MDL_MAPPED_TO_SYSTEM_VA,
-    MDL_SOURCE_IS_NONPAGED_POOL, MmCached, NormalPagePriority, UserMode,
+    MDL_SOURCE_IS_NONPAGED_POOL, MmCached, NormalPagePriority,
 };
 
 /// `MdlMappingNoExecute`: the mapping is for data.
-const MAPPING_NO_EXECUTE: u32 = 0x4000_0000;
+pub(super) const MAPPING_NO_EXECUTE: u32 = 0x4000_0000;
 
 /// What locked pages are to be used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,22 +36,16 @@ impl Access {
 }
 
 /// An MDL, freed when dropped.
-struct Mdl(NonNull<MDL>);
+pub(crate) struct Mdl(pub(crate) NonNull<MDL>);
 
 impl Mdl {
-    fn new(address: *mut c_void, len: usize) -> Result<Self> {
+    pub(crate) fn new(address: *mut c_void, len: usize) -> Result<Self> {
         let len = u32::try_from(len).map_err(|_| Status::INVALID_PARAMETER)?;
         // SAFETY: describes a range, touches nothing; no request is associated.
         let mdl = unsafe { ntoskrnl::IoAllocateMdl(address, len, 0, 0, ptr::null_mut()) };
         NonNull::new(mdl)
             .map(Self)
             .ok_or(Status::INSUFFICIENT_RESOURCES)
-    }
-
-    fn flags(&self) -> i16 {
-        let flags = self.0.as_ptr();
-        // SAFETY: the MDL is allocated.
-        unsafe { (*flags).MdlFlags }
     }
 }
 
@@ -99,6 +93,7 @@ pub struct LockedPages {
     mdl: Mdl,
     address: NonNull<u8>,
     len: usize,
+    access: Access,
 }
 
 // SAFETY: locked pages are mapped in every process's kernel space.
@@ -134,6 +129,7 @@ impl LockedPages {
                 mdl,
                 address,
                 len: slice.len(),
+                access,
             }),
             None => {
                 // SAFETY: locked above, not mapped.
@@ -166,6 +162,50 @@ impl LockedPages {
     pub const fn mdl(&self) -> NonNull<MDL> {
         self.mdl.0
     }
+
+    /// The address of `len` bytes at an offset, if they are all there.
+    fn at(&self, offset: usize, len: usize) -> Option<*mut u8> {
+        let end = offset.checked_add(len)?;
+        // SAFETY: within the pages.
+        (end <= self.len).then(|| unsafe { self.address.as_ptr().add(offset) })
+    }
+
+    /// Copies bytes out of the pages; `false`, and nothing copied, when they are not all there.
+    ///
+    /// The requestor may write meanwhile, and then any mixture may be read.
+    #[must_use]
+    #[inline]
+    pub fn read(&self, offset: usize, to: &mut [u8]) -> bool {
+        let Some(from) = self.at(offset, to.len()) else {
+            return false;
+        };
+        // SAFETY: locked and mapped pages, and a slice of this thread's.
+        unsafe { shared::copy(from, to.as_mut_ptr(), to.len()) };
+        true
+    }
+
+    /// Copies bytes into the pages; `false`, and nothing copied, when there is no room for all, or when the pages are
+    /// locked for [`Access::Read`] only: they may be others' too, and the kernel's mapping would not keep them safe.
+    #[must_use]
+    #[inline]
+    pub fn write(&self, offset: usize, from: &[u8]) -> bool {
+        let to = self.at(offset, from.len());
+        let Some(to) = to.filter(|_| self.access == Access::Modify) else {
+            return false;
+        };
+        // SAFETY: locked and mapped pages, and a slice of this thread's.
+        unsafe { shared::copy(from.as_ptr(), to, from.len()) };
+        true
+    }
+
+    /// Reads one byte of the pages.
+    #[must_use]
+    #[inline]
+    pub fn byte(&self, offset: usize) -> Option<u8> {
+        // SAFETY: within locked and mapped pages; volatile, as the requestor may write meanwhile.
+        self.at(offset, 1)
+            .map(|byte| unsafe { byte.read_volatile() })
+    }
 }
 
 impl Drop for LockedPages {
@@ -182,126 +222,5 @@ kernel_fn! {
         let lock = unsafe { &*context.cast::<Lock>() };
         // SAFETY: the MDL is new; what probing raises is caught.
         unsafe { ntoskrnl::MmProbeAndLockPages(lock.mdl, lock.mode.raw(), lock.access.raw()) };
-    }
-}
-
-/// Whole pages of the kernel, zeroed, that can be lent to a process.
-pub struct KernelPages {
-    mdl: Mdl,
-    pages: Box<[Page]>,
-}
-
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Page([u8; 4096]);
-
-// SAFETY: bytes.
-unsafe impl crate::sys::Zeroable for Page {}
-
-impl KernelPages {
-    /// Allocates zeroed pages for at least `len` bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`Status::INSUFFICIENT_RESOURCES`].
-    pub fn new(tag: Tag, len: usize) -> Result<Self> {
-        let count = len.div_ceil(size_of::<Page>()).max(1);
-        // Blocks of a page and more start on a page boundary.
-        let pages = Box::<[Page]>::zeroed_slice(tag, count)?;
-        let mdl = Mdl::new(Box::as_ptr(&pages).cast(), size_of_val(&*pages))?;
-        // SAFETY: the range is non-paged pool.
-        unsafe { ntoskrnl::MmBuildMdlForNonPagedPool(mdl.0.as_ptr()) };
-        Ok(Self { mdl, pages })
-    }
-
-    /// The first byte, valid for [`KernelPages::len`] bytes until the value is dropped.
-    #[must_use]
-    pub const fn as_ptr(&self) -> *mut u8 {
-        Box::as_ptr(&self.pages).cast()
-    }
-
-    /// The number of bytes, whole pages.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        size_of_val(&*self.pages)
-    }
-
-    /// Never.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        false
-    }
-
-    /// Maps the pages into the current process.
-    ///
-    /// # Errors
-    ///
-    /// What mapping raised, or [`Status::INSUFFICIENT_RESOURCES`].
-    pub fn map_to_user(&self, _passive: Passive<'_>) -> Result<UserMapping> {
-        let mut map = Map {
-            mdl: self.mdl.0.as_ptr(),
-            address: ptr::null_mut(),
-        };
-        // SAFETY: the function takes a `Map` and holds nothing.
-        unsafe { seh::guarded(map_to_user, &mut map) }?;
-        let address = NonNull::new(map.address).ok_or(Status::INSUFFICIENT_RESOURCES)?;
-        debug_assert!(self.mdl.flags() & MDL_SOURCE_IS_NONPAGED_POOL != 0);
-        Ok(UserMapping {
-            address,
-            mdl: self.mdl.0,
-        })
-    }
-}
-
-// SAFETY: non-paged pool is mapped in every process.
-unsafe impl Send for KernelPages {}
-// SAFETY: no reference to the content is given.
-unsafe impl Sync for KernelPages {}
-
-struct Map {
-    mdl: *mut MDL,
-    address: *mut c_void,
-}
-
-kernel_fn! {
-    unsafe fn map_to_user(context: *mut c_void) {
-        // SAFETY: `KernelPages::map_to_user` passes a `Map`.
-        let map = unsafe { &mut *context.cast::<Map>() };
-        let priority = NormalPagePriority.cast_unsigned() | MAPPING_NO_EXECUTE;
-        let mode = UserMode as i8;
-        // SAFETY: the MDL is built; user mappings raise on failure, which is caught.
-        map.address = unsafe {
-            ntoskrnl::MmMapLockedPagesSpecifyCache(map.mdl, mode, MmCached, ptr::null_mut(), 0, priority)
-        };
-    }
-}
-
-/// Kernel pages mapped into a process; must be unmapped in that process before the pages go.
-#[must_use = "a mapping that is not unmapped outlives its pages"]
-pub struct UserMapping {
-    address: NonNull<c_void>,
-    mdl: NonNull<MDL>,
-}
-
-// SAFETY: an address in a process, only used there.
-unsafe impl Send for UserMapping {}
-// SAFETY: as above.
-unsafe impl Sync for UserMapping {}
-
-impl UserMapping {
-    /// The address in the process.
-    #[must_use]
-    pub fn address(&self) -> u64 {
-        self.address.as_ptr().addr() as u64
-    }
-
-    /// Unmaps the pages.
-    ///
-    /// # Safety
-    ///
-    /// The current process is the one that they were mapped into, and the pages still exist.
-    pub unsafe fn unmap(self, _passive: Passive<'_>) {
-        // SAFETY: the caller's promise.
-        unsafe { ntoskrnl::MmUnmapLockedPages(self.address.as_ptr(), self.mdl.as_ptr()) }
     }
 }

@@ -1,5 +1,6 @@
 extern crate std;
 
+use std::rc::Rc;
 use std::string::{String, ToString};
 
 use super::{Arc, Box, Tag, Vec};
@@ -193,4 +194,64 @@ fn a_reference_finds_its_block_whatever_the_alignment() {
     // SAFETY: given away just now.
     let line = unsafe { Arc::from_raw(raw) };
     assert_eq!(line.0, [1, 2, 3]);
+}
+
+#[test]
+fn vectors_insert_and_remove_in_the_middle() {
+    let before = blocks();
+    let mut values = Vec::new(TAG);
+    for (index, value) in [(0, 3), (0, 1), (1, 2), (9, 4)] {
+        values.insert(index, Rc::new(value)).unwrap();
+    }
+    let numbers = |values: &Vec<Rc<i32>>| values.iter().map(|v| **v).collect::<std::vec::Vec<_>>();
+    assert_eq!(numbers(&values), [1, 2, 3, 4]);
+    assert_eq!(values.remove(4), None);
+    assert_eq!(values.remove(usize::MAX), None);
+    assert_eq!(values.remove(1).map(|value| *value), Some(2));
+    assert_eq!(values.remove(2).map(|value| *value), Some(4));
+    assert_eq!(numbers(&values), [1, 3]);
+    let kept = values[1].clone();
+    assert_eq!(Rc::strong_count(&kept), 2);
+    for value in 5..9 {
+        values.push(Rc::new(value)).unwrap();
+    }
+    values.retain(|value| **value % 2 == 0);
+    assert_eq!(
+        (numbers(&values), Rc::strong_count(&kept)),
+        (std::vec![6, 8], 1)
+    );
+    values.retain(|_| false);
+    assert_eq!(values.remove(0), None);
+    ALLOWED.set(0);
+    let full = values.capacity();
+    while values.len() < full {
+        values.insert(0, Rc::new(0)).unwrap();
+    }
+    assert_eq!(
+        values.insert(0, kept.clone()),
+        Err(Status::INSUFFICIENT_RESOURCES)
+    );
+    assert_eq!((values.len(), Rc::strong_count(&kept)), (full, 1));
+    drop(values);
+    assert_eq!(blocks(), before);
+}
+
+#[test]
+fn room_is_reserved_exactly() {
+    let mut values = Vec::<u64>::new(TAG);
+    values.reserve_exact(3).unwrap();
+    assert_eq!(values.capacity(), 3);
+    values.extend_from_slice(&[1, 2, 3]).unwrap();
+    values.reserve_exact(0).unwrap();
+    values.reserve_exact(1).unwrap();
+    assert_eq!((values.capacity(), &values[..]), (4, &[1, 2, 3][..]));
+    assert_eq!(
+        values.reserve_exact(usize::MAX),
+        Err(Status::INSUFFICIENT_RESOURCES)
+    );
+    assert_eq!(
+        values.reserve_exact(usize::MAX / 16),
+        Err(Status::INSUFFICIENT_RESOURCES)
+    );
+    assert_eq!(values.capacity(), 4);
 }

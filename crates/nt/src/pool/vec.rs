@@ -86,6 +86,22 @@ impl<T> Vec<T> {
         self.grow(needed.max(self.capacity.saturating_mul(2)))
     }
 
+    /// Makes room for `additional` more values, and no more than that.
+    ///
+    /// # Errors
+    ///
+    /// [`Status::INSUFFICIENT_RESOURCES`]; the vector is unchanged.
+    pub fn reserve_exact(&mut self, additional: usize) -> Result<()> {
+        if self.capacity - self.len >= additional {
+            return Ok(());
+        }
+        let needed = self
+            .len
+            .checked_add(additional)
+            .ok_or(Status::INSUFFICIENT_RESOURCES)?;
+        self.grow(needed)
+    }
+
     fn grow(&mut self, capacity: usize) -> Result<()> {
         let layout = Layout::array::<T>(capacity).map_err(|_| Status::INSUFFICIENT_RESOURCES)?;
         let grown: NonNull<T> = allocate(layout, self.tag)?.cast();
@@ -145,6 +161,47 @@ impl<T> Vec<T> {
         let last = unsafe { self.values.add(self.len) };
         // SAFETY: initialised, and no longer counted.
         Some(unsafe { last.read() })
+    }
+
+    /// Inserts a value at an index, at the end when there are fewer values; those behind it move up.
+    ///
+    /// # Errors
+    ///
+    /// [`Status::INSUFFICIENT_RESOURCES`]; the value is dropped.
+    pub fn insert(&mut self, index: usize, value: T) -> Result<()> {
+        let index = index.min(self.len);
+        self.push(value)?;
+        if let Some(moved @ [_, ..]) = self.get_mut(index..) {
+            moved.rotate_right(1);
+        }
+        Ok(())
+    }
+
+    /// Removes a value; those behind it move down. `None` when the index is past the end.
+    pub fn remove(&mut self, index: usize) -> Option<T> {
+        let Some(moved @ [_, ..]) = self.get_mut(index..) else {
+            return None;
+        };
+        moved.rotate_left(1);
+        self.pop()
+    }
+
+    /// Keeps, in their order, the values for which `keep` says so.
+    pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
+        let mut kept = 0;
+        for index in 0..self.len {
+            if self.get_mut(index).is_some_and(&mut keep) {
+                let values = self.values.as_ptr();
+                // SAFETY: no more are kept than were looked at.
+                let to = unsafe { values.add(kept) };
+                // SAFETY: counts up to the number of values.
+                let from = unsafe { values.add(index) };
+                // SAFETY: both are values of this vector, perhaps the same.
+                unsafe { ptr::swap(to, from) };
+                kept += 1;
+            }
+        }
+        self.truncate(kept);
     }
 
     /// Removes a value and puts the last one in its place; `None` when the index is past the end.

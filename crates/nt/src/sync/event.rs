@@ -10,7 +10,8 @@ use crate::pool::{Box, Tag};
 use crate::status::{Result, Status};
 use crate::sys::imports::ntoskrnl;
 use crate::sys::{
-    Executive, KEVENT, KernelMode, LARGE_INTEGER, NotificationEvent, SynchronizationEvent,
+    Executive, KEVENT, KPROCESSOR_MODE, KernelMode, LARGE_INTEGER, MODE, NotificationEvent,
+    SynchronizationEvent, UserMode,
 };
 
 /// How a wait ended.
@@ -94,10 +95,23 @@ impl Event {
         }
     }
 
+    /// Waits on behalf of a program: until the event is set ([`Status::SUCCESS`]), the time is up
+    /// ([`Status::TIMEOUT`]), or the thread is to end or to run a user APC ([`Status::USER_APC`]).
+    pub fn wait_user(&self, timeout: Option<Duration>, _passive: Passive<'_>) -> Status {
+        let mut due = timeout.map(relative);
+        let due = due.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
+        self.wait_as(UserMode, due)
+    }
+
     fn wait_raw(&self, timeout: *mut LARGE_INTEGER) -> Status {
+        self.wait_as(KernelMode, timeout)
+    }
+
+    fn wait_as(&self, mode: MODE, timeout: *mut LARGE_INTEGER) -> Status {
         let object = self.event.get().cast();
-        let mode = KernelMode as i8;
-        // SAFETY: initialised; the caller has proven the level; the wait is neither alertable nor in user mode.
+        let mode = mode as KPROCESSOR_MODE;
+        // SAFETY: initialised; the callers have proven the level. A wait in user mode may let the stack be paged out,
+        // which is no harm: the event is in pool, and the time is read before.
         Status(unsafe { ntoskrnl::KeWaitForSingleObject(object, Executive, mode, 0, timeout) })
     }
 

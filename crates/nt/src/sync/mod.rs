@@ -1,12 +1,14 @@
-//! Locks, events and run-down protection.
+//! Locks, events, run-down protection, and values that are replaced under their readers.
 
 mod event;
+mod published;
 mod push;
 mod rundown;
 mod spin;
 
 pub(crate) use self::event::relative;
 pub use self::event::{Event, Waited};
+pub use self::published::{Grace, Published, Retired, grace_period};
 pub use self::push::{PushLock, PushReadGuard, PushWriteGuard};
 pub use self::rundown::{CacheAwareRundown, Rundown, RundownGuard};
 pub use self::spin::{SpinGuard, SpinLock};

@@ -160,3 +160,23 @@ pub(crate) fn processors(passive: Passive<'_>) -> Result<usize> {
     let _ = processor::interrupt_time();
     Ok(count as usize)
 }
+
+pub(crate) fn events(passive: Passive<'_>) -> Result<usize> {
+    let event = Event::auto_reset(TAG, true)?;
+    assert_eq!(event.wait_user(None, passive), Status::SUCCESS);
+    let short = Some(Duration::from_millis(1));
+    assert_eq!(event.wait_user(short, passive), Status::TIMEOUT);
+    assert_eq!(
+        event.wait_user(Some(Duration::ZERO), passive),
+        Status::TIMEOUT
+    );
+    event.set();
+    assert_eq!(event.wait_user(Some(LONG), passive), Status::SUCCESS);
+    // The wait of one thread is ended by another.
+    let event = Arc::new(TAG, event)?;
+    let theirs = event.clone();
+    let thread = Thread::spawn(TAG, move |_| assert!(!theirs.set()), passive)?;
+    assert_eq!(event.wait_user(None, passive), Status::SUCCESS);
+    thread.join(passive);
+    Ok(2)
+}

@@ -4,7 +4,7 @@ use nt::io::{
     Completion, Control, Create, Device, DeviceConfig, Driver, DriverObject, DriverSlot,
     FastControl, Irp, IrpSlot,
 };
-use nt::memory::{Access, KernelPages, LockedPages, Mode, UserMapping};
+use nt::memory::{Mode, UserMapping};
 use nt::security::SecurityDescriptor;
 use nt::string::UnicodeStr;
 use nt::sync::PushLock;
@@ -12,9 +12,11 @@ use nt::sys::{FILE_DEVICE_SECURE_OPEN, FILE_DEVICE_UNKNOWN, GUID, REG_BINARY};
 use nt::work::WorkItem;
 use nt::{Arc, Passive, Result, Status, Tag};
 
-use crate::answers::{deferred, locks, processors, rundown, thread, timer, trace};
+use crate::answers::{deferred, events, locks, processors, rundown, thread, timer, trace};
 use crate::keys::{CLASS_KEY, close, create_key, registry, set_value, watch};
+use crate::memory::{fill, lend, look};
 use crate::modules::modules;
+use crate::published::published;
 use crate::signal::Signal;
 
 pub(crate) const TAG: Tag = Tag::new(b"NtWr");
@@ -49,11 +51,14 @@ pub(crate) const LOCKS: u32 = code(15, 0);
 pub(crate) const FAST: u32 = code(16, NEITHER);
 pub(crate) const ECHO: u32 = code(17, 0);
 pub(crate) const PROCESSORS: u32 = code(18, 0);
+pub(crate) const LOOK: u32 = code(19, 0);
+pub(crate) const PUBLISHED: u32 = code(20, 0);
+pub(crate) const EVENTS: u32 = code(21, 0);
 
 /// What is behind a handle: a waiting request, and pages lent to the process.
 pub(crate) struct Object {
     waiting: Arc<IrpSlot>,
-    lent: PushLock<Option<(KernelPages, UserMapping)>>,
+    pub(crate) lent: PushLock<Option<UserMapping>>,
 }
 
 pub(crate) struct Wrapped {
@@ -127,11 +132,8 @@ impl Driver for Wrapped {
         if let Some(irp) = file.waiting.take() {
             let _ = irp.complete(Status::CANCELLED, 0);
         }
-        if let Some((pages, mapping)) = file.lent.write(passive).take() {
-            // SAFETY: clean-up runs in the process that had the pages mapped.
-            unsafe { mapping.unmap(passive) };
-            drop(pages);
-        }
+        // In whatever process the last handle is closed.
+        drop(file.lent.write(passive).take());
     }
 
     fn control(
@@ -192,26 +194,11 @@ impl Wrapped {
                 request.user_output().write(0, &bytes[..len])?;
                 Ok(len)
             }
-            FILL => {
-                let pages = LockedPages::lock(&request.user_input(), Access::Modify, passive)?;
-                for offset in 0..pages.len() {
-                    // SAFETY: within the locked pages; written as raw memory, as the process may do too.
-                    let byte = unsafe { pages.as_ptr().add(offset) };
-                    // SAFETY: as above.
-                    unsafe { byte.write_volatile(0x5a) };
-                }
-                Ok(pages.len())
-            }
-            MAP => {
-                let pages = KernelPages::new(TAG, 5000)?;
-                let last = pages.as_ptr().wrapping_add(4999);
-                // SAFETY: within the pages, which nobody else has yet.
-                unsafe { last.write(0x77) };
-                let mapping = pages.map_to_user(passive)?;
-                let address = mapping.address() as usize;
-                *file.lent.write(passive) = Some((pages, mapping));
-                Ok(address)
-            }
+            FILL => fill(request, passive),
+            MAP => lend(file, passive),
+            LOOK => look(file, passive),
+            PUBLISHED => published(passive),
+            EVENTS => events(passive),
             FINISH => {
                 let irp = file.waiting.take().ok_or(Status::NOT_FOUND)?;
                 let _ = irp.complete(Status::SUCCESS, 5);

@@ -6,16 +6,18 @@
 mod answers;
 mod driver;
 mod keys;
+mod memory;
 mod modules;
+mod published;
 mod signal;
 
 use nt::Status;
-use nt::sys::{DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
+use nt::sys::{DRIVER_OBJECT, GENERIC_ALL, NTSTATUS, UNICODE_STRING};
 use nt_sim::{Handle, Lab, LabError, NtStatus, Process};
 
 use self::driver::{
-    COPY, DPC, ECHO, FAST, FILL, FINISH, LOCKS, MAP, NMR, PARK, PROCESSORS, REGISTRY, RUNDOWN,
-    THREAD, TIMER, TRACE, WATCH, WORK, Wrapped, code,
+    COPY, DPC, ECHO, EVENTS, FAST, FILL, FINISH, LOCKS, LOOK, MAP, NMR, PARK, PROCESSORS,
+    PUBLISHED, REGISTRY, RUNDOWN, THREAD, TIMER, TRACE, WATCH, WORK, Wrapped, code,
 };
 
 nt::kernel_fn! {
@@ -74,7 +76,17 @@ fn locks_exclude_and_run_down_waits() {
     with_driver(|_, handle| {
         assert_eq!(ask(handle, LOCKS), 400);
         assert_eq!(ask(handle, RUNDOWN), 1);
+        assert_eq!(ask(handle, EVENTS), 2);
     });
+}
+
+#[test]
+fn replaced_values_are_freed_when_nobody_reads_them() {
+    for cpus in [1, 2, 5] {
+        in_lab(&Lab::builder().cpus(cpus).boot().unwrap(), |_, handle| {
+            assert_ne!(ask(handle, PUBLISHED), 0);
+        });
+    }
 }
 
 #[test]
@@ -180,6 +192,49 @@ fn kernel_pages_are_lent_until_the_handle_is_closed() {
         let address = ask(handle, MAP);
         let memory = program.memory(address, 8192).unwrap();
         assert_eq!(memory.read(4998, 3), [0, 0x77, 0]);
+        // What the program writes, the driver sees: the word at 16, and the half at 20 again.
+        memory.write(16, &[1, 0, 0, 0, 2, 0, 0, 0]);
+        assert_eq!(ask(handle, LOOK), (2 << 32 | 1) + 2);
+    });
+}
+
+#[test]
+fn lent_pages_leave_the_process_whoever_closes_the_last_handle() {
+    let lab = Lab::builder().cpus(2).boot().unwrap();
+    in_lab(&lab, |program, _| {
+        let handle = program
+            .open(r"\Device\wrapped")
+            .ea("Open", b"value")
+            .open()
+            .unwrap();
+        let address = ask(&handle, MAP);
+        let heir = lab.administrator("heir").unwrap();
+        let theirs = handle.duplicate(&heir, GENERIC_ALL).unwrap();
+        // Attached to its creator, the driver looks from the other process too.
+        assert_eq!(ask(&theirs, LOOK), 0);
+        handle.close().unwrap();
+        assert!(program.memory(address, 8192).is_ok());
+        theirs.close().unwrap();
+        assert!(program.memory(address, 8192).is_err());
+    });
+}
+
+#[test]
+fn lent_pages_outlive_the_process() {
+    let lab = Lab::builder().cpus(2).boot().unwrap();
+    in_lab(&lab, |heir, _| {
+        let creator = lab.administrator("creator").unwrap();
+        let handle = creator
+            .open(r"\Device\wrapped")
+            .ea("Open", b"value")
+            .open()
+            .unwrap();
+        ask(&handle, MAP);
+        let theirs = handle.duplicate(heir, GENERIC_ALL).unwrap();
+        drop(handle);
+        creator.terminate().unwrap();
+        assert_eq!(ask(&theirs, LOOK), 0);
+        theirs.close().unwrap();
     });
 }
 
@@ -269,11 +324,13 @@ fn any_order_of_threads_gives_the_same() {
                 (WATCH, 3),
                 (LOCKS, 400),
                 (RUNDOWN, 1),
+                (EVENTS, 2),
                 (NMR, 3),
             ];
             for (code, answer) in expected {
                 assert_eq!(ask(handle, code), answer, "seed {seed}, code {code:#x}");
             }
+            let _ = ask(handle, PUBLISHED);
             let waiting = handle.control_raw(PARK, (0, 0), (0, 0)).unwrap();
             assert!(waiting.cancel().unwrap());
             assert!(waiting.wait(None).unwrap().is_some());

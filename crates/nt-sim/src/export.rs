@@ -91,6 +91,11 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Export> {
     table().values().copied()
 }
 
+/// Whether some module exports a function of this name.
+pub(crate) fn is_exported(name: &str) -> bool {
+    table().keys().any(|(_, known)| *known == name)
+}
+
 /// Finds what a driver means by `name` of `module`. Module names compare without case; the names
 /// of hal.dll are forwarders to ntoskrnl.exe since Windows 10 2004, and are here for every version.
 pub(crate) fn lookup(module: &str, name: &str) -> Option<&'static Export> {

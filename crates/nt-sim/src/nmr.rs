@@ -12,7 +12,9 @@ use nt::sys::{
 };
 use parking_lot::Mutex;
 
-use crate::{exports, invoke, ke::dispatcher, kernel::kernel, ob::Body, verifier::Rule};
+use crate::{
+    exports, invoke, ke::dispatcher, kernel::kernel, mem::caller, ob::Body, verifier::Rule,
+};
 
 /// Registered modules and their bindings.
 #[derive(Default)]
@@ -40,6 +42,7 @@ struct Module {
     /// Address that stands for the registration; signaled when deregistration is complete.
     event: Body,
     leaving: AtomicBool,
+    owner: u16,
 }
 
 const ATTACHING: u8 = 0;
@@ -94,6 +97,7 @@ fn new_module(
         context,
         event,
         leaving: AtomicBool::new(false),
+        owner: caller::owner(),
     }))
 }
 
@@ -296,9 +300,20 @@ fn wait(handle: usize, side: Side) -> NTSTATUS {
     STATUS_SUCCESS
 }
 
-/// Registrations that are left.
-pub(crate) fn alive() -> usize {
-    kernel().nmr.modules.lock().len()
+/// Registrations that a driver left, in words.
+pub(crate) fn left_by(owner: u16) -> Vec<String> {
+    let modules = kernel().nmr.modules.lock();
+    modules
+        .iter()
+        .filter(|module| module.owner == owner)
+        .map(|module| {
+            format!(
+                "{:?} {}",
+                module.side,
+                crate::trace::guid_words(&module.npi)
+            )
+        })
+        .collect()
 }
 
 exports! { "netio.sys" => pub(crate) EXPORTS;

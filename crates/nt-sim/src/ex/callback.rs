@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::{
     exports, invoke,
     kernel::kernel,
+    mem::caller,
     ob::{self, Body, Kind, Object},
     sched,
     verifier::Rule,
@@ -29,11 +30,17 @@ struct Registration {
     context: usize,
     /// Calls in progress.
     running: std::sync::atomic::AtomicU32,
+    owner: u16,
 }
 
-/// Registrations that are left.
-pub(crate) fn alive() -> usize {
-    kernel().ex.callbacks.registered.lock().len()
+/// Registrations that a driver left, in words.
+pub(crate) fn left_by(owner: u16) -> Vec<String> {
+    let registered = kernel().ex.callbacks.registered.lock();
+    registered
+        .iter()
+        .filter(|(_, registration)| registration.owner == owner)
+        .map(|(address, _)| format!("{address:#x}"))
+        .collect()
 }
 
 fn create(
@@ -95,7 +102,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         kernel().ob.reference(&object);
         let body = Body::new(64);
         let address = body.address();
-        let registration = Registration { body, callback: object, function, context, running: 0.into() };
+        let registration = Registration { body, callback: object, function, context, running: 0.into(), owner: caller::owner() };
         kernel().ex.callbacks.registered.lock().insert(address, Arc::new(registration));
         address
     }

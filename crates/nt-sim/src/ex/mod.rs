@@ -24,8 +24,8 @@ pub(crate) struct State {
 }
 
 pub(crate) use self::{
-    callback::alive as callbacks_alive, rundown::alive as rundown_alive,
-    timer::alive as timers_alive,
+    callback::left_by as callbacks_left_by, rundown::left_by as rundown_left_by,
+    timer::left_by as timers_left_by,
 };
 
 /// What the executive exports.

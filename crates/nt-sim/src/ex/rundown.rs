@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use crate::{
     exports,
     kernel::kernel,
+    mem::caller,
     ob::Body,
     sched::{self, Thread},
     verifier::Rule,
@@ -28,12 +29,23 @@ const STEP: usize = 2;
 #[derive(Default)]
 pub(crate) struct Waiters {
     waiting: Mutex<BTreeMap<usize, Arc<Thread>>>,
-    blocks: Mutex<BTreeMap<usize, Body>>,
+    blocks: Mutex<BTreeMap<usize, Block>>,
 }
 
-/// Cache-aware references that were allocated and not freed.
-pub(crate) fn alive() -> usize {
-    kernel().ex.rundown.blocks.lock().len()
+/// The memory of a cache-aware reference, and the driver that allocated it.
+struct Block {
+    _body: Body,
+    owner: u16,
+}
+
+/// Cache-aware references that a driver allocated and did not free, in words.
+pub(crate) fn left_by(owner: u16) -> Vec<String> {
+    let blocks = kernel().ex.rundown.blocks.lock();
+    blocks
+        .iter()
+        .filter(|(_, block)| block.owner == owner)
+        .map(|(address, _)| format!("{address:#x}"))
+        .collect()
 }
 
 fn word(reference: usize) -> &'static AtomicUsize {
@@ -152,7 +164,8 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         }
         let body = Body::new(64);
         let address = body.address();
-        kernel().ex.rundown.blocks.lock().insert(address, body);
+        let block = Block { _body: body, owner: caller::owner() };
+        kernel().ex.rundown.blocks.lock().insert(address, block);
         address
     }
 

@@ -12,7 +12,8 @@ use nt::sys::EXT_DELETE_PARAMETERS;
 use parking_lot::Mutex;
 
 use crate::{
-    clock::Key, exports, invoke, ke::dpc, kernel::kernel, ob::Body, sched, verifier::Rule,
+    clock::Key, exports, invoke, ke::dpc, kernel::kernel, mem::caller, ob::Body, sched,
+    verifier::Rule,
 };
 
 /// Allocated timers.
@@ -29,11 +30,24 @@ struct Timer {
     /// Expirations whose callback has not returned.
     running: AtomicU64,
     deleted: AtomicBool,
+    owner: u16,
 }
 
-/// Timers that were allocated and not deleted.
-pub(crate) fn alive() -> usize {
-    kernel().ex.timers.timers.lock().len()
+/// Timers that a driver allocated and did not delete, in words.
+pub(crate) fn left_by(owner: u16) -> Vec<String> {
+    let timers = kernel().ex.timers.timers.lock();
+    timers
+        .iter()
+        .filter(|(_, timer)| timer.owner == owner)
+        .map(|(address, timer)| {
+            let state = if timer.set.lock().is_some() {
+                "set"
+            } else {
+                "not set"
+            };
+            format!("{address:#x} ({state})")
+        })
+        .collect()
 }
 
 fn expect(timer: usize, doing: &str) -> Arc<Timer> {
@@ -85,7 +99,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         let body = Body::new(0x88);
         let address = body.address();
         crate::ke::dispatcher::initialize(address, crate::ke::dispatcher::kind::NOTIFICATION_TIMER, 0x40, 0);
-        let timer = Timer { body, callback, context, set: Mutex::new(None), running: 0.into(), deleted: false.into() };
+        let timer = Timer { body, callback, context, set: Mutex::new(None), running: 0.into(), deleted: false.into(), owner: caller::owner() };
         kernel().ex.timers.timers.lock().insert(address, Arc::new(timer));
         address
     }

@@ -3,6 +3,7 @@
 
 use std::{
     arch::global_asm,
+    mem::offset_of,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -16,7 +17,8 @@ use crate::{
         user::{Access, UserFault},
     },
     pe, sched,
-    seh::{self, Context, ExceptionRecord, RSP, status},
+    seh::{self, Context, ExceptionRecord, RBX, RDI, RSP, status},
+    symbols,
     verifier::Rule,
 };
 
@@ -64,15 +66,32 @@ unsafe extern "C" {
     safe fn nt_sim_landing();
 }
 
-// There is no way back: no return address is needed but the alignment of a call is.
+// There is no way back: no return address is needed but the alignment of a call is. The unwinder finds the registers
+// of the interrupted code in the landing's context, so that a linked driver's functions are on the stack of a report.
 global_asm!(
     ".text",
     ".globl nt_sim_landing",
+    ".type nt_sim_landing,@function",
     "nt_sim_landing:",
+    ".cfi_startproc",
+    ".cfi_signal_frame",
+    ".cfi_def_cfa rbx, 0",
+    ".cfi_offset rbx, {gpr} + 3*8",
+    ".cfi_offset rsp, {gpr} + 4*8",
+    ".cfi_offset rbp, {gpr} + 5*8",
+    ".cfi_offset r12, {gpr} + 12*8",
+    ".cfi_offset r13, {gpr} + 13*8",
+    ".cfi_offset r14, {gpr} + 14*8",
+    ".cfi_offset r15, {gpr} + 15*8",
+    ".cfi_offset rip, {rip}",
     "cld",
     "call {land}",
     "ud2",
+    ".cfi_endproc",
+    ".size nt_sim_landing, . - nt_sim_landing",
     land = sym land,
+    gpr = const offset_of!(Context, gpr),
+    rip = const offset_of!(Context, rip),
 );
 
 /// Bytes below the interrupted frame that its code may still use.
@@ -92,7 +111,8 @@ pub(super) fn prepare(registers: &mut Registers<'_>, event: Event, place: Place)
     // own stack, otherwise the red zone is skipped.
     unsafe { (at as *mut Landing).write(landing) };
     registers.set_gpr(RSP, at - 256);
-    registers.set_gpr(7, at);
+    registers.set_gpr(RBX, at);
+    registers.set_gpr(RDI, at);
     registers.set_rip(nt_sim_landing as *const () as u64);
 }
 
@@ -138,9 +158,19 @@ fn make_room(context: &Context) {
 }
 
 fn deal_with(landing: &mut Landing) -> ! {
+    if let (Place::Driver, Event::Page { execute: true, .. }) = (landing.place, &landing.event)
+        && let Some(caller) = super::read_word(landing.context.rsp() as usize)
+    {
+        // The caller is the interesting frame: where control went has none.
+        landing.context.rip = caller;
+        landing.context.gpr[RSP] += 8;
+    }
     let mut context = landing.context.clone();
     if landing.place == Place::Kernel {
-        kernel_fault(&landing.event, &context);
+        if !symbols::linked_driver_faulted() {
+            kernel_fault(&landing.event, &context);
+        }
+        linked_fault(&mut landing.event);
     }
     // What is reported from here on is reported with the stack of the fault.
     match landing.event.clone() {
@@ -217,7 +247,7 @@ fn null_words(address: u64) -> &'static str {
     }
 }
 
-fn page_fault(address: u64, write: bool, execute: bool, mut context: Context) -> ! {
+fn page_fault(address: u64, write: bool, execute: bool, context: Context) -> ! {
     let at = address as usize;
     let thread = sched::current();
     if thread.stack().is_some_and(|stack| stack.guards(at)) {
@@ -226,13 +256,6 @@ fn page_fault(address: u64, write: bool, execute: bool, mut context: Context) ->
                 "{} needs more than the {} bytes of a kernel stack",
                 pe::describe(context.rip as usize), arch::KERNEL_STACK_SIZE)
         });
-    }
-    if execute {
-        // The caller is the interesting frame: where control went has none.
-        if let Some(caller) = super::read_word(context.rsp() as usize) {
-            context.rip = caller;
-            context.gpr[RSP] += 8;
-        }
     }
     if let Some(image) = pe::find(at) {
         seh::report_at(&context, || {
@@ -287,6 +310,21 @@ fn image_fault(
     }
     bugcheck!(Rule::WriteReadOnly, address, 0, context.rip;
         "{who} {verb} {what}, which is read-only")
+}
+
+/// The code of a linked driver faulted. Its accesses to user memory are never carried out elsewhere, so what is there and
+/// may be touched is as good as missing.
+fn linked_fault(event: &mut Event) {
+    if let Event::Page { address, write, .. } = *event
+        && is_user(address as usize)
+        && irql::current() < irql::DISPATCH
+    {
+        let access = if write { Access::Write } else { Access::Read };
+        let spaces = &crate::kernel::kernel().mem.spaces;
+        if let Err(fault) = spaces.resolve(address as usize, 1, access) {
+            *event = Event::User(fault);
+        }
+    }
 }
 
 /// Kernel code faulted on what a driver gave it. Its frames cannot be unwound from the middle of

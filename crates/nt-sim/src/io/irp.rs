@@ -15,6 +15,7 @@ use super::device;
 use crate::{
     invoke, irql,
     kernel::{kernel, strict},
+    mem::caller,
     ob::Body,
     sched,
     verifier::Rule,
@@ -29,6 +30,8 @@ pub(crate) struct Irp {
     /// Who asked; `None` for packets that drivers made.
     finish: Mutex<Option<Finish>>,
     made_by_driver: bool,
+    /// The driver that made it.
+    owner: u16,
     completed: AtomicBool,
     marked_pending: AtomicBool,
     /// What it asks for, for reports.
@@ -68,6 +71,7 @@ impl Irp {
             body,
             finish: Mutex::new(finish),
             made_by_driver,
+            owner: caller::owner(),
             completed: AtomicBool::new(false),
             marked_pending: AtomicBool::new(false),
             what,
@@ -100,6 +104,26 @@ impl Irp {
         self.completed.load(Ordering::Acquire)
     }
 
+    /// Whether a driver that unloads still had to deal with it: it made the packet, or holds it.
+    fn concerns(&self, driver: &Arc<super::driver::Driver>, owner: u16) -> bool {
+        if self.made_by_driver {
+            return self.owner == owner;
+        }
+        if self.completed() {
+            return false;
+        }
+        let slot = self.location();
+        if slot.wrapping_add(1) as usize > self.body.address() + self.body.size() {
+            return false;
+        }
+        // SAFETY: one of the packet's locations (checked above), whose memory is there as long as this.
+        let device = unsafe { (*slot).DeviceObject } as usize;
+        let devices = kernel().io.devices.lock();
+        devices
+            .get(&device)
+            .is_some_and(|device| Arc::ptr_eq(&device.driver, driver))
+    }
+
     fn forget(&self) {
         let io = &kernel().io;
         let Some(irp) = io.irps.lock().remove(&(self.pointer() as usize)) else {
@@ -113,6 +137,15 @@ impl Irp {
             recent.push_back(irp);
         }
     }
+}
+
+/// Packets that a driver had not finished with, in words.
+pub(crate) fn left_by(driver: &Arc<super::driver::Driver>, owner: u16) -> Vec<String> {
+    let irps: Vec<_> = kernel().io.irps.lock().values().cloned().collect();
+    irps.iter()
+        .filter(|irp| irp.concerns(driver, owner))
+        .map(|irp| irp.what.clone())
+        .collect()
 }
 
 /// The part of a packet that is the I/O manager's and its owner's.

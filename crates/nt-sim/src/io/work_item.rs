@@ -15,6 +15,7 @@ use super::driver::check_return;
 use crate::{
     exports, invoke,
     kernel::kernel,
+    mem::caller,
     ob::Body,
     sched::{self, Thread},
     verifier::Rule,
@@ -36,6 +37,7 @@ struct Item {
     queued: bool,
     device: usize,
     body: Option<Body>,
+    owner: u16,
 }
 
 /// Bytes of an `IO_WORKITEM`, opaque to drivers.
@@ -85,9 +87,17 @@ pub(crate) fn queue_internal(job: impl FnOnce() + Send + 'static) {
     wake();
 }
 
-/// Work items that were allocated or initialised and not freed.
-pub(crate) fn alive() -> usize {
-    kernel().io.work.items.lock().len()
+/// Work items that a driver allocated or initialised and did not free, in words.
+pub(crate) fn left_by(owner: u16) -> Vec<String> {
+    let items = kernel().io.work.items.lock();
+    items
+        .iter()
+        .filter(|(_, item)| item.owner == owner)
+        .map(|(address, item)| {
+            let state = if item.queued { "queued" } else { "idle" };
+            format!("{address:#x} ({state})")
+        })
+        .collect()
 }
 
 fn set_queued(item: usize, doing: &str) -> usize {
@@ -124,14 +134,14 @@ fn remove(item: usize, doing: &str) {
 }
 
 fn insert(item: usize, device: usize, body: Option<Body>) {
-    kernel().io.work.items.lock().insert(
-        item,
-        Item {
-            queued: false,
-            device,
-            body,
-        },
-    );
+    let owner = caller::owner();
+    let new = Item {
+        queued: false,
+        device,
+        body,
+        owner,
+    };
+    kernel().io.work.items.lock().insert(item, new);
 }
 
 exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;

@@ -3,6 +3,7 @@
 mod builder;
 mod driver;
 mod faults;
+mod leaks;
 pub(crate) mod nic;
 mod process;
 mod status;
@@ -22,7 +23,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 pub use self::{
     builder::LabBuilder,
-    driver::{Driver, Leak, UnloadReport},
+    driver::Driver,
+    leaks::{Leak, UnloadReport},
     process::{Handle, Output, Pending, Process, UserMemory},
     status::NtStatus,
     system::{CounterInstance, TraceEvent},
@@ -199,7 +201,12 @@ impl Drop for Lab {
         if let Some(thread) = self.clock_thread.take() {
             let _ = thread.join();
         }
-        kernel.sched.join_all();
-        kernel::uninstall(stop.is_ok());
+        let ended = kernel.sched.end_threads();
+        if !ended {
+            // Somebody may still run in them.
+            let images = std::mem::take(&mut *self.images.lock());
+            Box::leak(Box::new(images));
+        }
+        kernel::uninstall(stop.is_ok() && ended);
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::pool::PoolAddress;
 use crate::kernel::{kernel, strict};
 
 /// A pool tag: four characters that name the purpose of a block.
@@ -53,6 +54,9 @@ impl Caller {
     }
 }
 
+/// The owner of what the kernel makes for itself.
+pub(crate) const KERNEL: u16 = 0;
+
 /// The owner of what linked drivers allocate; in fast mode, of what any driver does.
 pub const LINKED: u16 = 1;
 
@@ -76,6 +80,33 @@ pub(crate) fn capture() -> Caller {
         owner,
         stack,
         thread,
+    }
+}
+
+/// The image that called the exported function that runs now, as memory is filed; [`KERNEL`] when no driver did.
+pub(crate) fn owner() -> u16 {
+    let inside = crate::sched::try_current().is_some() && !crate::arch::current_call().is_null();
+    if !inside {
+        return KERNEL;
+    }
+    if !strict() {
+        return LINKED;
+    }
+    let image = crate::seh::driver_stack(1)
+        .first()
+        .and_then(|&frame| crate::pe::find(frame));
+    image.map_or(LINKED, |image| kernel().mem.owner_of_image(image.base()))
+}
+
+/// Whose the memory at `address` is: that of a pool block, of an image, or else of a linked driver.
+pub(crate) fn owner_of(address: usize) -> u16 {
+    let mem = &kernel().mem;
+    if let Some(PoolAddress::Live(block)) = mem.pool.describe(address) {
+        return block.caller.owner;
+    }
+    match crate::pe::find(address) {
+        Some(image) if strict() => mem.owner_of_image(image.base()),
+        _ => LINKED,
     }
 }
 

@@ -76,6 +76,12 @@ impl<T: Send + Sync> Arena<T> {
         self.contains(handle).then(|| Self::of(handle.cast()))
     }
 
+    /// The object that `handle` names or named.
+    pub(crate) fn recall(&self, handle: *const std::ffi::c_void) -> Option<&'static T> {
+        let known = self.objects.lock().contains_key(&(handle as usize));
+        known.then(|| Self::of(handle.cast()))
+    }
+
     /// Makes the handle stale.
     pub(crate) fn retire(&self, object: &T) {
         if let Some(entry) = self

@@ -43,7 +43,7 @@ pub(crate) struct Configuration {
 impl Configuration {
     /// Memory for a driver that goes with this configuration; null when there is none left.
     fn give(&self, len: usize) -> *mut u8 {
-        let address = memory::allocate_for_driver(len);
+        let address = memory::allocate_as_driver_would(len);
         if !address.is_null() {
             self.given.lock().push(address as usize);
         }

@@ -8,7 +8,7 @@ use super::raw::{get, put};
 use crate::{
     kernel::{kernel, strict, try_kernel},
     mem::{
-        caller::{Caller, Tag},
+        caller::{self, Caller, Tag},
         mdl::view::MdlView,
         pool::{PoolKind, Request},
         user::Access,
@@ -31,13 +31,17 @@ fn layout(size: usize) -> Layout {
 /// Allocates zeroed bytes, aligned to 16; null when memory is used up. In strict mode they are a pool
 /// block of their own, so that a driver that uses them after they are freed is caught.
 pub(crate) fn allocate(size: usize) -> *mut u8 {
+    allocate_as(size, TAG, &Caller::default())
+}
+
+fn allocate_as(size: usize, tag: Tag, caller: &Caller) -> *mut u8 {
     if !strict() {
         // SAFETY: the size is not zero.
         return unsafe { std::alloc::alloc_zeroed(layout(size)) };
     }
     let request = Request {
         size: size.max(1),
-        tag: TAG,
+        tag,
         kind: PoolKind {
             paged: false,
             executable: false,
@@ -47,10 +51,7 @@ pub(crate) fn allocate(size: usize) -> *mut u8 {
         raise: false,
     };
     let mem = &kernel().mem;
-    match mem
-        .pool
-        .alloc(&mem.phys, &mem.va, &request, &Caller::default())
-    {
+    match mem.pool.alloc(&mem.phys, &mem.va, &request, caller) {
         Ok(address) => address.unwrap_or(0) as *mut u8,
         Err(violation) => crate::mem::report::pool_violation(&violation),
     }
@@ -71,7 +72,7 @@ pub(crate) fn free(address: *mut u8, size: usize) {
         &mem.phys,
         &mem.va,
         address as usize,
-        Some(TAG),
+        None,
         &Caller::default(),
     );
     if let Err(violation) = freed {
@@ -95,8 +96,17 @@ fn mdl_size(address: usize, len: usize) -> usize {
 
 /// Makes an MDL for `len` bytes of non-paged memory; null when memory is used up.
 pub(crate) fn new_mdl(address: *mut u8, len: usize) -> *mut MDL {
+    new_mdl_as(address, len, &Caller::default())
+}
+
+/// As [`new_mdl`], for the driver that calls, which must free it.
+pub(crate) fn new_mdl_for_driver(address: *mut u8, len: usize) -> *mut MDL {
+    new_mdl_as(address, len, &caller::capture())
+}
+
+fn new_mdl_as(address: *mut u8, len: usize, caller: &Caller) -> *mut MDL {
     let size = mdl_size(address as usize, len);
-    let mdl = allocate(size).cast::<MDL>();
+    let mdl = allocate_as(size, TAG, caller).cast::<MDL>();
     if mdl.is_null() {
         return mdl;
     }
@@ -133,9 +143,18 @@ pub(crate) fn mdl_address(mdl: *const MDL) -> Option<*mut u8> {
     (flags & (MAPPED | NON_PAGED) != 0).then(|| get!(mdl => MappedSystemVa).cast())
 }
 
-/// Allocates memory that a driver frees (or hands to NDIS to free); null when memory is used up.
-pub(crate) fn allocate_for_driver(len: usize) -> *mut u8 {
-    let block = allocate(len + 16);
+/// Allocates memory that the driver that calls frees; null when memory is used up.
+pub(crate) fn allocate_for_driver(len: usize, tag: u32) -> *mut u8 {
+    allocate_sized(len, Tag(tag), &caller::capture())
+}
+
+/// Allocates memory that NDIS itself frees.
+pub(crate) fn allocate_as_driver_would(len: usize) -> *mut u8 {
+    allocate_sized(len, TAG, &Caller::default())
+}
+
+fn allocate_sized(len: usize, tag: Tag, caller: &Caller) -> *mut u8 {
+    let block = allocate_as(len + 16, tag, caller);
     if block.is_null() {
         return block;
     }
@@ -143,7 +162,7 @@ pub(crate) fn allocate_for_driver(len: usize) -> *mut u8 {
     block.wrapping_add(16)
 }
 
-/// Frees what [`allocate_for_driver`] returned.
+/// Frees what [`allocate_for_driver`] or [`allocate_as_driver_would`] returned.
 pub(crate) fn free_for_driver(address: *mut u8) {
     let block = address.wrapping_sub(16);
     let len = super::raw::load(block.cast::<usize>());

@@ -12,6 +12,7 @@ pub(crate) mod datapath;
 mod device;
 mod filter;
 pub(crate) mod layer;
+mod left;
 pub(crate) mod lifecycle;
 pub(crate) mod memory;
 mod miniport;
@@ -51,6 +52,9 @@ use crate::{
     nic::Nic,
     verifier::Rule,
 };
+
+use self::left::check_owner_left_nothing;
+pub(crate) use self::left::left_by;
 
 /// How an attempt to attach a filter ended.
 #[derive(Clone, Debug)]
@@ -342,83 +346,6 @@ fn owner(handle: *mut c_void) -> usize {
             "{handle:p} is no handle of a driver, adapter, filter module or binding");
     }
     handle as usize
-}
-
-/// Stops the kernel when objects of `owner` are left.
-fn check_owner_left_nothing(owner: usize, name: &str) {
-    if !strict() {
-        return;
-    }
-    let ndis = &kernel().ndis;
-    let mut left = Vec::new();
-    for pool in ndis.pools.live().into_iter().filter(|p| p.owner == owner) {
-        left.push(format!(
-            "a pool (tag '{}', {} allocated)",
-            tag(pool.tag),
-            pool.outstanding()
-        ));
-    }
-    let locks = ndis
-        .rw_locks
-        .live()
-        .into_iter()
-        .filter(|l| l.owner == owner)
-        .count();
-    if locks > 0 {
-        left.push(format!("{locks} reader-writer locks"));
-    }
-    let timers: Vec<_> = ndis
-        .timers
-        .live()
-        .into_iter()
-        .filter(|t| t.owner == owner)
-        .collect();
-    let items: Vec<_> = ndis
-        .work_items
-        .live()
-        .into_iter()
-        .filter(|i| i.owner == owner)
-        .collect();
-    let pending = timers.iter().filter(|t| t.is_armed()).count()
-        + items
-            .iter()
-            .filter(|i| i.queued.load(Ordering::Acquire))
-            .count();
-    if pending > 0 {
-        crate::bugcheck!(Rule::NdisPendingAtDetach, owner, pending;
-            "{name} is gone and {pending} of its timers and work items are still to run");
-    }
-    if !timers.is_empty() {
-        left.push(format!("{} timers", timers.len()));
-    }
-    if !items.is_empty() {
-        left.push(format!("{} work items", items.len()));
-    }
-    let open = ndis.configurations.live().into_iter();
-    let open = open.filter(|c| c.owner == owner).count();
-    if open > 0 {
-        left.push(format!("{open} open configurations"));
-    }
-    let devices = ndis.devices.live().into_iter();
-    let devices = devices.filter(|d| d.owner == owner).count();
-    if devices > 0 {
-        left.push(format!("{devices} control devices"));
-    }
-    if !left.is_empty() {
-        crate::bugcheck!(Rule::NdisObjectLeaked, owner, left.len();
-            "{name} is gone and left behind: {}", left.join(", "));
-    }
-    let clones = ndis
-        .requests
-        .clones
-        .lock()
-        .values()
-        .filter(|o| **o == owner)
-        .count();
-    if clones > 0 {
-        crate::bugcheck!(Rule::OidCloneLeaked, owner, clones;
-            "{name} is gone and left {clones} cloned OID requests behind");
-    }
 }
 
 /// The filters on an adapter, from the bottom up.

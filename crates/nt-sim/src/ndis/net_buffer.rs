@@ -226,7 +226,7 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
         if memory::must_fail("NdisAllocateMdl") {
             return std::ptr::null_mut();
         }
-        memory::new_mdl(address, len as usize)
+        memory::new_mdl_for_driver(address, len as usize)
     }
 
     /// Frees an MDL.

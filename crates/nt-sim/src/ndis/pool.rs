@@ -274,6 +274,15 @@ fn pool(handle: *mut c_void, kind: Kind, function: &str) -> &'static Pool {
 pub(crate) fn free_nbl(nbl: Nbl, function: &str) {
     if strict() {
         super::check_nbl_memory(nbl, function);
+        // A freed one is not there to be looked at.
+        let pools = kernel().ndis.pools.live();
+        if !pools
+            .iter()
+            .any(|p| p.live.lock().contains_key(&(nbl as usize)))
+        {
+            crate::bugcheck!(Rule::NblDoubleFree, nbl;
+                "{function}: the NBL at {nbl:p} is not allocated from any pool (freed twice?)");
+        }
     }
     pool(get!(nbl => NdisPoolHandle), Kind::Lists, function).free_nbl(nbl);
 }

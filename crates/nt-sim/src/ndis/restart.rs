@@ -24,7 +24,7 @@ impl Attributes {
     pub(crate) fn new(general: &General) -> Attributes {
         let mut rss = Box::new(general.rss);
         let mut oids = general.oids.clone();
-        let list = memory::allocate_for_driver(SIZE).cast::<NDIS_RESTART_ATTRIBUTES>();
+        let list = memory::allocate_as_driver_would(SIZE).cast::<NDIS_RESTART_ATTRIBUTES>();
         assert!(!list.is_null(), "the host is out of memory");
         put!(list => [Oid] OID_GEN_MINIPORT_RESTART_ATTRIBUTES);
         put!(list => [DataLength] size_of::<NDIS_RESTART_GENERAL_ATTRIBUTES>() as u32);

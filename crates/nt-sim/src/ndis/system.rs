@@ -33,26 +33,25 @@ fn number(index: u32) -> PROCESSOR_NUMBER {
     }
 }
 
-fn driver_memory(len: usize, function: &'static str) -> *mut u8 {
+fn driver_memory(len: usize, tag: u32, function: &'static str) -> *mut u8 {
     if memory::must_fail(function) {
         return std::ptr::null_mut();
     }
-    memory::allocate_for_driver(len)
+    memory::allocate_for_driver(len, tag)
 }
 
 exports! { "ndis.sys" => pub(crate) EXPORTS;
     /// Allocates non-paged memory.
     #[irql(DISPATCH)]
     fn NdisAllocateMemoryWithTagPriority(handle: *mut c_void, len: u32, tag: u32, priority: i32) -> *mut u8 {
-        let _ = (super::owner(handle), tag, priority);
-        driver_memory(len as usize, "NdisAllocateMemoryWithTagPriority")
+        let _ = (super::owner(handle), priority);
+        driver_memory(len as usize, tag, "NdisAllocateMemoryWithTagPriority")
     }
 
     /// Allocates non-paged memory.
     #[irql(DISPATCH)]
     fn NdisAllocateMemoryWithTag(out: *mut *mut u8, len: u32, tag: u32) -> i32 {
-        let _ = tag;
-        let address = driver_memory(len as usize, "NdisAllocateMemoryWithTag");
+        let address = driver_memory(len as usize, tag, "NdisAllocateMemoryWithTag");
         store(out, address);
         if address.is_null() { NDIS_STATUS_RESOURCES } else { NDIS_STATUS_SUCCESS }
     }
@@ -67,9 +66,8 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
     /// Makes an object that stands for a driver component, to allocate things for.
     #[irql(DISPATCH)]
     fn NdisAllocateGenericObject(driver: *mut nt::sys::DRIVER_OBJECT, tag: u32, size: u16) -> *mut NDIS_GENERIC_OBJECT {
-        let _ = tag;
         let len = usize::from(size).max(size_of::<NDIS_GENERIC_OBJECT>());
-        let object = driver_memory(len, "NdisAllocateGenericObject").cast::<NDIS_GENERIC_OBJECT>();
+        let object = driver_memory(len, tag, "NdisAllocateGenericObject").cast::<NDIS_GENERIC_OBJECT>();
         if !object.is_null() {
             put!(object => [Header] header(nt::sys::NDIS_OBJECT_TYPE_DEFAULT, 1, len as u16));
             put!(object => [DriverObject] driver);

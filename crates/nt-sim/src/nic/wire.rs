@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     irql,
-    kernel::{kernel, strict},
+    kernel::kernel,
     ndis::{
         datapath,
         layer::{Layer, OidKind, State},
@@ -365,23 +365,16 @@ impl Nic {
     /// A miniport pauses when every receive that it indicated is back.
     fn wait_for_returns(&self, layer: &'static Layer) {
         let outstanding = || self.rx.outstanding.load(Ordering::SeqCst);
-        let start = kernel().clock.now();
-        if strict() {
-            let patience = 10 * crate::clock::SECOND;
-            while outstanding() > 0 {
-                if kernel().clock.now() - start > patience {
-                    let whereabouts = kernel().ndis.tracker.whereabouts(layer);
-                    crate::bugcheck!(crate::verifier::Rule::NblLeaked, layer.handle(), outstanding();
-                        "{} is to pause and {} receives have not been returned: {whereabouts}",
-                        layer.name(), outstanding());
-                }
-                Signal::new().wait(Some(10_000));
-            }
-        } else {
-            poll_for_driver(
-                || outstanding() == 0,
-                || format!("{}: receives were not returned", layer.name()),
-            );
-        }
+        poll_for_driver(
+            || outstanding() == 0,
+            || {
+                let whereabouts = kernel().ndis.tracker.whereabouts(layer);
+                format!(
+                    "{} is to pause and {} receives have not been returned: {whereabouts}",
+                    layer.name(),
+                    outstanding()
+                )
+            },
+        );
     }
 }

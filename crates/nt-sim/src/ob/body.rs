@@ -28,6 +28,11 @@ impl Body {
     pub(crate) fn address(&self) -> usize {
         self.address
     }
+
+    /// Bytes of it.
+    pub(crate) fn size(&self) -> usize {
+        self.layout.size()
+    }
 }
 
 impl Drop for Body {

@@ -12,7 +12,7 @@ use nt::sys::{NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_OBJE
 use parking_lot::Mutex;
 
 use super::{Kind, Object};
-use crate::kernel::kernel;
+use crate::{kernel::kernel, mem::caller};
 
 /// Bits that mark the handles of the system.
 pub(crate) const KERNEL_HANDLE: usize = 0xffff_ffff_8000_0000;
@@ -22,6 +22,8 @@ pub(crate) const KERNEL_HANDLE: usize = 0xffff_ffff_8000_0000;
 pub(crate) struct Handle {
     pub(crate) object: Arc<Object>,
     pub(crate) access: u32,
+    /// The driver that opened it.
+    owner: u16,
 }
 
 /// Handles of a process, or of the system.
@@ -45,7 +47,13 @@ impl HandleTable {
             value |= KERNEL_HANDLE;
         }
         object.handles.fetch_add(1, Ordering::AcqRel);
-        self.handles.lock().insert(value, Handle { object, access });
+        let owner = caller::owner();
+        let handle = Handle {
+            object,
+            access,
+            owner,
+        };
+        self.handles.lock().insert(value, handle);
         value
     }
 
@@ -94,11 +102,12 @@ impl HandleTable {
         self.handles.lock().keys().copied().collect()
     }
 
-    /// Open handles in words, for reports.
-    pub(crate) fn describe(&self) -> Vec<String> {
+    /// Handles that a driver opened, in words.
+    pub(crate) fn left_by(&self, owner: u16) -> Vec<String> {
         let handles = self.handles.lock();
         handles
             .iter()
+            .filter(|(_, handle)| handle.owner == owner)
             .map(|(value, handle)| {
                 let name = handle.object.name.lock().clone();
                 format!(

@@ -153,9 +153,12 @@ impl Ob {
     /// Drops a reference; the object goes with the last one.
     pub(crate) fn dereference(&self, object: &Arc<Object>) -> i64 {
         let left = object.references.fetch_sub(1, Ordering::AcqRel) - 1;
-        if left < 0 {
-            crate::bugcheck!(Rule::ReferenceUnderflow, object.address;
-                "the {:?} object at {:#x} was dereferenced more often than referenced",
+        // Each handle keeps a reference of its own.
+        let handles = object.handles.load(Ordering::Acquire);
+        if left < handles {
+            crate::bugcheck!(Rule::ReferenceUnderflow, object.address, left, handles;
+                "the {:?} object at {:#x}, which {handles} handles are open to, was dereferenced more often than \
+                 referenced",
                 object.kind, object.address);
         }
         if left == 0 {

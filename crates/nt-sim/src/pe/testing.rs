@@ -52,7 +52,8 @@ pub(crate) struct DriverBuilder {
     absolute: Vec<(CodeLabel, u64)>,
     functions: Vec<Function>,
     exports: Vec<(String, CodeLabel)>,
-    handler: Option<CodeLabel>,
+    /// The language handler of functions with guards; `__C_specific_handler` unless set.
+    pub(crate) handler: Option<CodeLabel>,
     /// Bytes at the start of the data section.
     pub(crate) data: Vec<u8>,
     pub(crate) subsystem: u16,
@@ -216,7 +217,8 @@ impl DriverBuilder {
 
     /// Writes the file.
     pub(crate) fn build(mut self) -> Vec<u8> {
-        if self.functions.iter().any(|f| !f.scopes.is_empty()) {
+        let guarded = self.functions.iter().any(|f| !f.scopes.is_empty());
+        if guarded && self.handler.is_none() {
             // The handler must be in the image: a jump through the import slot.
             let handler = self.here();
             let slot = self.import("ntoskrnl.exe", "__C_specific_handler");

@@ -6,6 +6,7 @@ use super::{attach, current_process, detach};
 use crate::{
     exports, invoke, irql,
     kernel::{kernel, strict},
+    mem::caller,
     ob, sched,
     verifier::Rule,
 };
@@ -43,6 +44,9 @@ fn create_thread(
     let attributes = ob::parse_object_attributes(attributes)?;
     let name = format!("driver thread {start:#x}");
     let thread = sched::spawn_system(&name, move || run_system_thread(start, context));
+    thread
+        .owner
+        .store(caller::owner(), std::sync::atomic::Ordering::Relaxed);
     let object = super::thread_object(&thread);
     kernel().ob.reference(&object);
     let handle = ob::new_handle(object, access, attributes.attributes);

@@ -8,7 +8,11 @@ pub(crate) mod baton;
 pub(crate) mod processor;
 pub(crate) mod thread;
 
-use std::{cell::Cell, sync::Arc};
+use std::{
+    cell::Cell,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 
@@ -16,7 +20,11 @@ pub(crate) use self::thread::{Thread, ThreadKind};
 use crate::{
     export::Exit,
     kernel::{kernel, seeded, try_kernel},
+    mem::caller::KERNEL,
 };
+
+/// How long threads may take to end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The scheduler's state.
 pub(crate) struct Sched {
@@ -38,17 +46,46 @@ impl Sched {
         }
     }
 
-    /// Waits for every spawned thread to end.
-    pub(crate) fn join_all(&self) {
-        loop {
-            let joins = std::mem::take(&mut *self.joins.lock());
-            if joins.is_empty() {
-                return;
-            }
-            for join in joins {
-                let _ = join.join();
+    /// Waits for every spawned thread to end; says whether all did. Those that wait for something that nobody will
+    /// bring about, as a driver's own threads may, are made to leave.
+    pub(crate) fn end_threads(&self) -> bool {
+        if !self.join_all(PATIENCE) {
+            kernel().verifier.shut_down();
+            if !self.join_all(PATIENCE) {
+                return false;
             }
         }
+        true
+    }
+
+    /// Waits for the threads to end, unless it takes longer than `patience` or only drivers' threads are left.
+    fn join_all(&self, patience: Duration) -> bool {
+        let start = Instant::now();
+        loop {
+            let ended = {
+                let mut joins = self.joins.lock();
+                let ended = joins.extract_if(.., |join| join.is_finished());
+                ended.collect::<Vec<_>>()
+            };
+            for join in ended {
+                let _ = join.join();
+            }
+            if self.joins.lock().is_empty() {
+                return true;
+            }
+            let waiting = !kernel().verifier.crashed() && self.only_drivers_threads_left();
+            if waiting || start.elapsed() > patience {
+                return false;
+            }
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
+
+    fn only_drivers_threads_left(&self) -> bool {
+        self.threads
+            .lock()
+            .iter()
+            .all(|thread| thread.owner.load(std::sync::atomic::Ordering::Relaxed) != KERNEL)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     cell::{Cell, RefCell, UnsafeCell},
     sync::{
         Arc, Weak,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -15,6 +15,7 @@ use crate::{
     irql,
     ke::dispatcher,
     kernel::{kernel, strict},
+    mem::caller::KERNEL,
 };
 
 /// What a thread is for.
@@ -42,6 +43,8 @@ pub(crate) struct Thread {
     pub(crate) id: u32,
     pub(crate) name: String,
     pub(crate) kind: ThreadKind,
+    /// The driver that started it.
+    pub(crate) owner: AtomicU16,
     kthread: Box<[u128; KTHREAD_SIZE / 16]>,
     block: UnsafeCell<Box<ThreadBlock>>,
     stack: Option<KernelStack>,
@@ -94,6 +97,7 @@ impl Thread {
             id,
             name: name.to_owned(),
             kind,
+            owner: AtomicU16::new(KERNEL),
             kthread,
             block: UnsafeCell::new(block),
             stack,

@@ -23,10 +23,10 @@ mod tests;
 mod try_frame;
 mod unwind;
 
-use self::context::{R12, R13, R14, R15, RBP, RBX, RDI, RSI, flag};
+use self::context::{R12, R13, R14, R15, RBP, RSI, flag};
 pub(crate) use self::{
     check::{Damage, check_function},
-    context::{Context, ExceptionRecord, RSP},
+    context::{Context, ExceptionRecord, RBX, RDI, RSP},
     exports::EXPORTS,
     restore::restore,
     stack::driver_stack,

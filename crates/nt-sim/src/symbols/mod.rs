@@ -24,6 +24,8 @@ pub(crate) fn driver_stack() -> Vec<String> {
     frames.into_iter().map(pe::describe).collect()
 }
 
+pub(crate) use self::linked::fault_in_driver as linked_driver_faulted;
+
 /// Functions of an image by address.
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {

@@ -11,7 +11,7 @@ use std::{
 use nt::sys::{GUID, STATUS_INVALID_HANDLE, STATUS_SUCCESS};
 use parking_lot::Mutex;
 
-use crate::{exports, invoke, kernel::kernel};
+use crate::{exports, invoke, kernel::kernel, mem::caller};
 
 /// An event that a driver wrote.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ struct Provider {
     guid: [u8; 16],
     callback: usize,
     context: usize,
+    owner: u16,
 }
 
 /// Most events that are kept.
@@ -40,9 +41,14 @@ pub(crate) struct Etw {
     next: AtomicU64,
 }
 
-/// Providers that are registered.
-pub(crate) fn alive() -> usize {
-    kernel().trace.etw.providers.lock().len()
+/// Providers that a driver registered and left, in words.
+pub(crate) fn left_by(owner: u16) -> Vec<String> {
+    let providers = kernel().trace.etw.providers.lock();
+    providers
+        .values()
+        .filter(|p| p.owner == owner)
+        .map(|p| crate::trace::guid_words(&p.guid))
+        .collect()
 }
 
 impl Etw {
@@ -143,7 +149,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         let guid = unsafe { provider.cast::<[u8; 16]>().read_unaligned() };
         let etw = &kernel().trace.etw;
         let handle = etw.next.fetch_add(1, Ordering::Relaxed) + 1;
-        let provider = Arc::new(Provider { guid, callback, context });
+        let provider = Arc::new(Provider { guid, callback, context, owner: caller::owner() });
         etw.providers.lock().insert(handle, Arc::clone(&provider));
         // SAFETY: the caller gives memory for the handle.
         unsafe { out.write(handle) };

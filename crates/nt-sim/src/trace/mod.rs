@@ -3,7 +3,10 @@
 mod etw;
 mod pcw;
 
-pub(crate) use self::etw::{Event, alive as etw_alive};
+pub(crate) use self::{
+    etw::{Event, left_by as etw_left_by},
+    pcw::left_by as pcw_left_by,
+};
 use crate::export::Export;
 
 /// State of tracing.
@@ -13,9 +16,17 @@ pub(crate) struct State {
     pub(crate) pcw: pcw::Pcw,
 }
 
-/// Performance counter registrations and instances that are left.
-pub(crate) fn pcw_alive() -> usize {
-    pcw::alive()
+/// A GUID as people write it.
+pub(crate) fn guid_words(guid: &[u8; 16]) -> String {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = guid;
+    let [i, j, tail @ ..] = rest;
+    let tail: String = tail.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(
+        "{{{:08x}-{:04x}-{:04x}-{i:02x}{j:02x}-{tail}}}",
+        u32::from_le_bytes([*a, *b, *c, *d]),
+        u16::from_le_bytes([*e, *f]),
+        u16::from_le_bytes([*g, *h]),
+    )
 }
 
 /// What tracing exports.

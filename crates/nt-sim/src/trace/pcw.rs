@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use crate::{
     exports, invoke,
     kernel::kernel,
+    mem::caller,
     ob::{Body, unicode_string},
 };
 
@@ -24,6 +25,7 @@ struct Set {
     name: String,
     callback: usize,
     context: usize,
+    owner: u16,
 }
 
 struct Instance {
@@ -32,13 +34,21 @@ struct Instance {
     name: String,
     /// Address and size of each block of counters.
     data: Vec<(usize, usize)>,
+    owner: u16,
 }
 
-/// Counter sets and instances that are left.
-pub(crate) fn alive() -> usize {
+/// Counter sets and instances that a driver left, in words.
+pub(crate) fn left_by(owner: u16) -> Vec<String> {
     let pcw = &kernel().trace.pcw;
-    let sets = pcw.sets.lock().len();
-    sets + pcw.instances.lock().len()
+    let mut left = Vec::new();
+    for set in pcw.sets.lock().values().filter(|s| s.owner == owner) {
+        left.push(format!("the set \"{}\"", set.name));
+    }
+    let instances = pcw.instances.lock();
+    for instance in instances.values().filter(|i| i.owner == owner) {
+        left.push(format!("the instance \"{}\"", instance.name));
+    }
+    left
 }
 
 fn blocks(count: u32, data: *const u8) -> Vec<(usize, usize)> {
@@ -108,7 +118,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         };
         let body = Body::new(64);
         let address = body.address();
-        let set = Set { _body: body, name, callback: words[4] as usize, context: words[5] as usize };
+        let set = Set { _body: body, name, callback: words[4] as usize, context: words[5] as usize, owner: caller::owner() };
         kernel().trace.pcw.sets.lock().insert(address, set);
         // SAFETY: the caller gives memory for the handle.
         unsafe { out.write(address) };
@@ -131,7 +141,7 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         }
         let body = Body::new(64);
         let address = body.address();
-        let instance = Instance { _body: body, set, name: unicode_string(name).unwrap_or_default(), data: blocks(count, data) };
+        let instance = Instance { _body: body, set, name: unicode_string(name).unwrap_or_default(), data: blocks(count, data), owner: caller::owner() };
         kernel().trace.pcw.instances.lock().insert(address, instance);
         // SAFETY: the caller gives memory for the handle.
         unsafe { out.write(address) };

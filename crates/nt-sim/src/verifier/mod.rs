@@ -47,6 +47,12 @@ impl Verifier {
         self.stopped.load(Ordering::Acquire)
     }
 
+    /// Stops the kernel without a report: the lab ends.
+    pub(crate) fn shut_down(&self) {
+        self.stopped.store(true, Ordering::Release);
+        sched::wake_all();
+    }
+
     /// Why it stopped.
     pub(crate) fn report(&self) -> Option<&BugCheck> {
         self.report.get()

@@ -73,7 +73,7 @@ rules! {
         "A mutex can only be released by the thread that owns it.";
     ActiveObjectFreed = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "active-object-freed",
         "Memory must not be freed while it holds an active timer, DPC, work item, lock or event.";
-    DpcQueuedAtUnload = 0x0000_00ce "DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS", "pending-at-unload",
+    PendingAtUnload = 0x0000_00ce "DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS", "pending-at-unload",
         "Timers, DPCs, work items and threads must have ended when a driver unloads.";
     CriticalRegionUnbalanced = 0x0000_0020 "KERNEL_APC_PENDING_DURING_EXIT", "critical-region-unbalanced",
         "Every critical region that is entered must be left before control returns to the system.";
@@ -170,7 +170,7 @@ rules! {
     NblChanged = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-changed",
         "A NET_BUFFER_LIST must not be changed by a driver that does not own it at the time.";
     NblLeaked = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-leaked",
-        "Every NET_BUFFER_LIST must come back before a pause completes.";
+        "Every NET_BUFFER_LIST must be freed before its pool's owner is detached or deregistered.";
     NblPausedOutstanding = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-outstanding-at-pause",
         "A filter must not complete a pause while it holds, or waits for, NET_BUFFER_LISTs.";
     NblResourcesKept = 0x0000_007c "BUGCODE_NDIS_DRIVER", "nbl-resources-kept",

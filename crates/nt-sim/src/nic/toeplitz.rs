@@ -11,20 +11,15 @@ pub(crate) struct Toeplitz {
 impl Toeplitz {
     /// Expands `key` (40 bytes; a shorter one counts as padded with zeroes).
     pub(crate) fn new(key: &[u8]) -> Toeplitz {
-        let bit = |n: usize| {
-            key.get(n / 8)
-                .is_some_and(|byte| byte & (0x80 >> (n % 8)) != 0)
-        };
-        // The 32 bits of the key that start at bit `n`.
-        let window = |n: usize| (0..32).fold(0_u32, |w, i| (w << 1) | u32::from(bit(n + i)));
+        let byte = |n: usize| key.get(n).copied().map_or(0, u64::from);
         let mut table = vec![[0_u32; 256]; MAX_INPUT].into_boxed_slice();
         for (position, row) in table.iter_mut().enumerate() {
-            for (value, entry) in row.iter_mut().enumerate() {
-                for i in 0..8 {
-                    if value & (0x80 >> i) != 0 {
-                        *entry ^= window(position * 8 + i);
-                    }
-                }
+            // The key from this byte on: the 32 bits that start at its bit `i` are what input bit `i` adds.
+            let key = (0..5).fold(0_u64, |key, i| (key << 8) | byte(position + i));
+            for value in 1..256_usize {
+                // What all set bits but the lowest add is known already.
+                let lowest = value.trailing_zeros();
+                row[value] = row[value & (value - 1)] ^ (key >> (1 + lowest)) as u32;
             }
         }
         let table: Box<[[u32; 256]; MAX_INPUT]> = match table.try_into() {

@@ -39,6 +39,18 @@ impl Access {
 pub(crate) struct Mdl(pub(crate) NonNull<MDL>);
 
 impl Mdl {
+    /// Describes non-paged memory.
+    ///
+    /// # Safety
+    ///
+    /// The range is non-paged pool that outlives the MDL.
+    pub(crate) unsafe fn of_pool(address: *mut c_void, len: usize) -> Result<Self> {
+        let mdl = Self::new(address, len)?;
+        // SAFETY: the caller's promise.
+        unsafe { ntoskrnl::MmBuildMdlForNonPagedPool(mdl.0.as_ptr()) };
+        Ok(mdl)
+    }
+
     pub(crate) fn new(address: *mut c_void, len: usize) -> Result<Self> {
         let len = u32::try_from(len).map_err(|_| Status::INVALID_PARAMETER)?;
         // SAFETY: describes a range, touches nothing; no request is associated.
@@ -48,6 +60,11 @@ impl Mdl {
             .ok_or(Status::INSUFFICIENT_RESOURCES)
     }
 }
+
+// SAFETY: whoever holds an MDL keeps apart what changes it.
+unsafe impl Send for Mdl {}
+// SAFETY: as above.
+unsafe impl Sync for Mdl {}
 
 impl Drop for Mdl {
     fn drop(&mut self) {

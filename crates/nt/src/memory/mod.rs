@@ -5,7 +5,7 @@ mod pages;
 mod shared;
 mod user;
 
-pub(crate) use self::mdl::system_address;
 pub use self::mdl::{Access, LockedPages};
+pub(crate) use self::mdl::{Mdl, system_address};
 pub use self::pages::{KernelPages, UserMapping};
 pub use self::user::{Mode, Requestor, UserSlice};

@@ -43,9 +43,8 @@ impl KernelPages {
         let pages = Box::into_raw(Box::<[Page]>::zeroed_slice(tag, count)?);
         // SAFETY: given away above; a cell is laid out as what is in it.
         let pages = unsafe { Box::from_raw(pages as *mut UnsafeCell<[Page]>) };
-        let mdl = Mdl::new(Box::as_ptr(&pages).cast(), size_of_val(&*pages))?;
-        // SAFETY: the range is non-paged pool.
-        unsafe { ntoskrnl::MmBuildMdlForNonPagedPool(mdl.0.as_ptr()) };
+        // SAFETY: a block of the pool, which is freed after the MDL.
+        let mdl = unsafe { Mdl::of_pool(Box::as_ptr(&pages).cast(), size_of_val(&*pages)) }?;
         Ok(Self { mdl, pages })
     }
 

@@ -1,14 +1,13 @@
-//! Net buffer lists and what is in them.
+//! Net buffer lists.
 
-use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
-use core::slice;
 
-use crate::memory::system_address;
+use super::net_buffer::{NetBuffer, NetBuffers};
 use crate::status::Status;
 use crate::sys::{
-    MDL, NDIS_NET_BUFFER_LIST_INFO, NET_BUFFER, NET_BUFFER_LIST, NetBufferListHashInfo,
-    NetBufferListHashValue, TcpIpChecksumNetBufferListInfo, TcpLargeSendNetBufferListInfo,
+    NDIS_HANDLE, NDIS_NBL_FLAGS_IS_LOOPBACK_PACKET, NDIS_NET_BUFFER_LIST_INFO, NET_BUFFER_LIST,
+    NetBufferListHashInfo, NetBufferListHashValue, NetBufferListInfoReserved3, PVOID,
+    TcpIpChecksumNetBufferListInfo, TcpLargeSendNetBufferListInfo, TcpRecvSegCoalesceInfo,
 };
 
 /// One net buffer list that the driver has: received, sent, or allocated, and to be given back the same way.
@@ -67,6 +66,25 @@ impl Nbl {
         field!(self.NblFlags)
     }
 
+    /// Whether the stack sees here what it sent itself.
+    #[doc(alias = "NDIS_NBL_FLAGS_IS_LOOPBACK_PACKET")]
+    #[must_use]
+    #[inline]
+    pub fn is_loopback(&self) -> bool {
+        self.nbl_flags() & NDIS_NBL_FLAGS_IS_LOOPBACK_PACKET != 0
+    }
+
+    /// The pool that the list was taken from.
+    pub(super) fn pool(&self) -> PVOID {
+        field!(self.NdisPoolHandle)
+    }
+
+    /// The handle of whoever made the list.
+    #[inline]
+    pub(super) fn source(&self) -> NDIS_HANDLE {
+        field!(self.SourceHandle)
+    }
+
     /// The status with which a send completed.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -106,6 +124,31 @@ impl Nbl {
     #[inline]
     pub fn hash_value(&self) -> u32 {
         self.info(NetBufferListHashValue) as u32
+    }
+
+    /// What is known of the packet's checksums, or to be done about them.
+    #[doc(alias = "NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO")]
+    #[must_use]
+    #[inline]
+    pub fn checksum_info(&self) -> usize {
+        self.info(TcpIpChecksumNetBufferListInfo)
+    }
+
+    /// The number of TCP segments that the adapter has put together into this packet; 0 for an ordinary one.
+    #[doc(alias = "NET_BUFFER_LIST_COALESCED_SEG_COUNT")]
+    #[must_use]
+    #[inline]
+    pub fn coalesced_segments(&self) -> u16 {
+        self.info(TcpRecvSegCoalesceInfo) as u16
+    }
+
+    /// When the packet was received or sent, in the adapter's time; 0 when the adapter does not say.
+    #[doc(alias = "NdisGetNblTimestampInfo")]
+    #[must_use]
+    #[inline]
+    pub fn timestamp(&self) -> u64 {
+        // `ndis/nbltimestamp.h` keeps it in this slot.
+        self.info(NetBufferListInfoReserved3) as u64
     }
 
     /// Clears hash, checksum and segmentation information.
@@ -154,10 +197,7 @@ impl Nbl {
     #[must_use]
     #[inline]
     pub fn buffers(&self) -> NetBuffers<'_> {
-        NetBuffers {
-            next: field!(self.FirstNetBuffer),
-            list: PhantomData,
-        }
+        NetBuffers::of(self)
     }
 
     /// The first packet of the list; received lists have only one.
@@ -166,115 +206,22 @@ impl Nbl {
     pub fn first_buffer(&self) -> Option<NetBuffer<'_>> {
         self.buffers().next()
     }
-}
 
-/// The packets of a list.
-#[derive(Clone, Debug)]
-pub struct NetBuffers<'a> {
-    next: *mut NET_BUFFER,
-    list: PhantomData<&'a Nbl>,
-}
-
-impl<'a> Iterator for NetBuffers<'a> {
-    type Item = NetBuffer<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<NetBuffer<'a>> {
-        let buffer = NonNull::new(self.next)?;
-        // SAFETY: part of a list that is borrowed.
-        self.next = unsafe { (*buffer.as_ptr()).Next };
-        Some(NetBuffer {
-            buffer,
-            list: PhantomData,
-        })
-    }
-}
-
-/// One packet.
-#[doc(alias = "NET_BUFFER")]
-#[derive(Clone, Copy, Debug)]
-pub struct NetBuffer<'a> {
-    buffer: NonNull<NET_BUFFER>,
-    list: PhantomData<&'a Nbl>,
-}
-
-impl<'a> NetBuffer<'a> {
-    /// The structure, valid while its list is borrowed.
-    #[must_use]
-    pub const fn as_ptr(&self) -> *mut NET_BUFFER {
-        self.buffer.as_ptr()
-    }
-
-    /// The length of the packet.
-    #[must_use]
-    #[inline]
-    #[expect(clippy::len_without_is_empty, reason = "packets are not empty")]
-    pub fn len(&self) -> usize {
-        // SAFETY: part of a list that is borrowed.
-        unsafe { (*self.as_ptr()).DataLength as usize }
-    }
-
-    /// The packet's bytes, piece by piece.
-    #[must_use]
-    #[inline]
-    pub fn segments(&self) -> Segments<'a> {
-        // SAFETY: part of a list that is borrowed.
-        let mdl = unsafe { (*self.as_ptr()).CurrentMdl };
-        // SAFETY: as above.
-        let offset = unsafe { (*self.as_ptr()).CurrentMdlOffset };
-        Segments {
-            mdl,
-            offset: offset as usize,
-            rest: self.len(),
-            list: PhantomData,
-        }
-    }
-}
-
-/// The pieces of a packet, one for each memory descriptor list; [`None`] inside when one cannot be mapped.
-#[derive(Clone, Debug)]
-pub struct Segments<'a> {
-    mdl: *mut MDL,
-    offset: usize,
-    rest: usize,
-    list: PhantomData<&'a Nbl>,
-}
-
-impl Segments<'_> {
-    /// How many bytes the remaining pieces should have.
-    #[must_use]
-    pub const fn remaining(&self) -> usize {
-        self.rest
-    }
-}
-
-impl<'a> Iterator for Segments<'a> {
-    type Item = Option<&'a [u8]>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Option<&'a [u8]>> {
-        if self.rest == 0 {
-            return None;
-        }
-        let mdl = NonNull::new(self.mdl)?;
-        // SAFETY: part of a list that is borrowed.
-        let bytes = unsafe { (*mdl.as_ptr()).ByteCount } as usize;
-        let offset = self.offset.min(bytes);
-        let len = (bytes - offset).min(self.rest);
-        // SAFETY: as above.
-        self.mdl = unsafe { (*mdl.as_ptr()).Next };
-        self.offset = 0;
-        self.rest -= len;
-        if len == 0 {
-            return Some(Some(&[]));
-        }
-        // SAFETY: packets are described by locked or non-paged memory.
-        let Some(start) = (unsafe { system_address(mdl.as_ptr()) }) else {
-            return Some(None);
+    /// Overwrites bytes of the first packet from an offset on; as many as are there, and returns how many.
+    ///
+    /// Packets of others may be changed where the stack allows it: those that were received, on their way up.
+    pub fn write_first_buffer(&mut self, offset: usize, from: &[u8]) -> usize {
+        let Some(buffer) = self.first_buffer() else {
+            return 0;
         };
-        // SAFETY: the offset is within the described bytes.
-        let start = unsafe { start.add(offset) };
-        // SAFETY: `len` bytes are described from there; whoever lends a packet leaves its bytes alone.
-        Some(Some(unsafe { slice::from_raw_parts(start.as_ptr(), len) }))
+        let mut rest = from;
+        buffer.each_piece(offset, from.len(), |piece| {
+            let (now, later) = rest.split_at_checked(piece.len()).unwrap_or((rest, &[]));
+            // SAFETY: part of the packet, which is borrowed exclusively; nobody lends it while it is written.
+            unsafe {
+                ptr::copy_nonoverlapping(now.as_ptr(), piece.cast::<u8>().as_ptr(), now.len())
+            };
+            rest = later;
+        })
     }
 }

@@ -3,6 +3,7 @@
 use core::ptr::{self, NonNull};
 use core::slice;
 
+use super::buffer::Nbl;
 use super::chain::NblChain;
 use super::handlers;
 use super::oid::{OidRequest, OidView};
@@ -203,6 +204,14 @@ impl Filter {
     #[inline]
     pub const fn raw(self) -> NDIS_HANDLE {
         self.0
+    }
+
+    /// Whether a list was made by this module, and so comes back to it.
+    #[doc(alias = "SourceHandle")]
+    #[must_use]
+    #[inline]
+    pub fn owns(self, list: &Nbl) -> bool {
+        list.source() == self.0
     }
 
     /// Sends packets on towards the wire.

@@ -4,18 +4,22 @@ mod buffer;
 mod chain;
 mod filter;
 mod handlers;
+mod net_buffer;
 mod oid;
+mod packet;
 mod pool;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
 
-pub use self::buffer::{Nbl, NetBuffer, NetBuffers, Segments};
+pub use self::buffer::Nbl;
 pub use self::chain::{NblChain, NblIter, NblQueue, NblRef};
 pub use self::filter::{
     Attach, Datapath, Filter, FilterConfig, FilterDriver, FilterModule, FilterRegistration, Flags,
     Receive, Restart, StatusView,
 };
+pub use self::net_buffer::{NetBuffer, NetBuffers, Segments};
 pub use self::oid::{OidRequest, OidView};
+pub use self::packet::{Packet, PacketPool};
 pub use self::pool::{NblPool, NblTemplate};
 
 use crate::status::Status;

@@ -96,6 +96,11 @@ impl NblPool {
         Ok(unsafe { Nbl::from_raw(list) })
     }
 
+    /// Whether a list was taken out of this pool by its module.
+    pub(super) fn owns(&self, list: &Nbl) -> bool {
+        list.pool() == self.pool && self.filter.owns(list)
+    }
+
     /// Puts a list back.
     ///
     /// # Safety

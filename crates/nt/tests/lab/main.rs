@@ -8,12 +8,13 @@ mod driver;
 mod keys;
 mod memory;
 mod modules;
+mod packets;
 mod published;
 mod signal;
 
 use nt::Status;
 use nt::sys::{DRIVER_OBJECT, GENERIC_ALL, NTSTATUS, UNICODE_STRING};
-use nt_sim::{Handle, Lab, LabError, NtStatus, Process};
+use nt_sim::{FaultPlan, Handle, Lab, LabError, NtStatus, Process};
 
 use self::driver::{
     COPY, DPC, ECHO, EVENTS, FAST, FILL, FINISH, LOCKS, LOOK, MAP, NMR, PARK, PROCESSORS,
@@ -216,6 +217,25 @@ fn lent_pages_leave_the_process_whoever_closes_the_last_handle() {
         assert!(program.memory(address, 8192).is_ok());
         theirs.close().unwrap();
         assert!(program.memory(address, 8192).is_err());
+    });
+}
+
+#[test]
+fn every_allocation_of_lent_pages_may_fail() {
+    let lab = Lab::builder().cpus(2).boot().unwrap();
+    in_lab(&lab, |_, handle| {
+        for nth in 1.. {
+            lab.inject_failures(FaultPlan::Nth(nth));
+            let asked = handle.control(MAP, &[], 8);
+            let failures = lab.injected_failures().len();
+            lab.inject_failures(FaultPlan::Never);
+            if failures == 0 {
+                assert!(asked.is_ok() && nth > 4);
+                break;
+            }
+            let status = status_of(asked);
+            assert_eq!(status, Some(NtStatus(Status::INSUFFICIENT_RESOURCES.0)));
+        }
     });
 }
 

@@ -1,0 +1,421 @@
+//! A filter that makes packets of its own, told by the 13th byte of what is received what to do.
+
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use nt::io::{Create, Driver, DriverObject, DriverSlot};
+use nt::ndis::{
+    Attach, Filter, FilterConfig, FilterDriver, FilterModule, FilterRegistration, Flags, Nbl,
+    NblChain, NblQueue, Packet, PacketPool, Receive, Restart,
+};
+use nt::string::UnicodeStr;
+use nt::sync::Event;
+use nt::sys::{DRIVER_OBJECT, NTSTATUS, NetBufferListHashValue, UNICODE_STRING};
+use nt::{Arc, Passive, Result, Status, Tag};
+use nt_sim::nic::{Frame, FrameInfo, Layout};
+use nt_sim::{FaultPlan, Lab, Nic};
+
+const TAG: Tag = Tag::new(b"NtPk");
+/// Room in the packets; longer frames are passed on untouched.
+const ROOM: usize = 1600;
+/// Where the byte is that says what to do.
+const COMMAND: usize = 12;
+
+struct Loaded {
+    registration: FilterRegistration<Attacher>,
+}
+
+struct Attacher;
+
+struct Module {
+    filter: Filter,
+    pool: PacketPool,
+    /// Packets of this module that are away, and one as long as it runs.
+    away: AtomicUsize,
+    stopping: AtomicBool,
+    back: Event,
+}
+
+static RUNNING: DriverSlot<Loaded> = DriverSlot::new();
+
+nt::kernel_fn! {
+    unsafe fn driver_entry(driver: *mut DRIVER_OBJECT, registry_path: *mut UNICODE_STRING) -> NTSTATUS {
+        // SAFETY: the loader's arguments.
+        unsafe { nt::io::entry::<Loaded>(driver, registry_path) }
+    }
+}
+
+impl Driver for Loaded {
+    type File = ();
+
+    const TAG: Tag = TAG;
+
+    fn slot() -> &'static DriverSlot<Self> {
+        &RUNNING
+    }
+
+    fn load(object: DriverObject, _: UnicodeStr<'_>, passive: Passive<'_>) -> Result<Self> {
+        let config = FilterConfig {
+            friendly_name: nt::utf16!("Packets"),
+            unique_name: nt::utf16!("{11111111-2222-3333-4444-555555555555}"),
+            service_name: nt::utf16!("packets"),
+            versions: &[(6, 60)],
+            driver_version: (1, 0),
+            flags: 0,
+        };
+        let registration =
+            FilterRegistration::new(object, &config, Arc::new(TAG, Attacher)?, passive)?;
+        Ok(Self { registration })
+    }
+
+    fn unload(self, _: Passive<'_>) {
+        drop(self.registration);
+    }
+
+    fn create(&self, _: &Create<'_>, _: Passive<'_>) -> Result<Option<Arc<()>>> {
+        Ok(None)
+    }
+}
+
+impl FilterDriver for Attacher {
+    type Module = Module;
+
+    fn attach(&self, _: &Attach<'_>, filter: Filter, _: Passive<'_>) -> Result<Module> {
+        let pool = PacketPool::new(filter, TAG)?;
+        check_pool(filter, &pool)?;
+        Ok(Module {
+            filter,
+            pool,
+            away: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+            back: Event::auto_reset(TAG, false)?,
+        })
+    }
+}
+
+/// What can be done with packets that never leave.
+fn check_pool(filter: Filter, pool: &PacketPool) -> Result<()> {
+    assert_eq!(pool.allocate(0).err(), Some(Status::INVALID_PARAMETER));
+    let mut packet = pool.allocate(100)?;
+    assert_eq!((packet.capacity(), packet.len()), (100, 0));
+    assert_eq!(packet.buffer_mut(), [0; 100]);
+    packet.buffer_mut()[..4].copy_from_slice(b"abcd");
+    packet.set_len(3);
+    packet.set_word(1, 77);
+    packet.set_word(9, 1);
+    packet.set_info(NetBufferListHashValue, 5);
+    assert_eq!((packet.word(1), packet.word(9)), (77, 0));
+    assert!(filter.owns(packet.nbl()));
+
+    let list = packet.into_nbl();
+    assert_eq!(list.hash_value(), 5);
+    let buffer = list.first_buffer().ok_or(Status::UNSUCCESSFUL)?;
+    assert!(buffer.is_contiguous());
+    assert_eq!(buffer.first_segment(), Some(&b"abc"[..]));
+
+    // A packet goes back to its own pool only, and what was in its slots is gone.
+    let other = PacketPool::new(filter, TAG)?;
+    let list = other.reclaim(list).unwrap_err();
+    let mut packet = pool.reclaim(list).unwrap();
+    assert_eq!((packet.data(), packet.word(1)), (&b"abc"[..], 77));
+    assert_eq!(packet.nbl().hash_value(), 0);
+    packet.set_len(101);
+    assert_eq!(packet.len(), 100);
+
+    // The pool goes with its last packet.
+    let last = other.allocate(1)?;
+    drop(other);
+    assert_eq!(last.capacity(), 1);
+    Ok(())
+}
+
+impl Module {
+    /// A packet of the same bytes, if they fit.
+    fn copy(&self, list: &Nbl) -> Option<Packet> {
+        let buffer = list.first_buffer()?;
+        let mut packet = self.pool.allocate(ROOM).ok()?;
+        let len = buffer.read(0, packet.buffer_mut());
+        packet.set_len(len);
+        (len == buffer.len()).then_some(packet)
+    }
+
+    /// Counts a packet out, as long as the module runs.
+    fn leave(&self, mut packet: Packet) -> Option<Nbl> {
+        if self.stopping.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.away.fetch_add(1, Ordering::SeqCst);
+        packet.set_word(0, packet.len());
+        Some(packet.into_nbl())
+    }
+
+    fn came_back(&self) {
+        if self.away.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.back.set();
+        }
+    }
+
+    /// Takes the module's own packets out of a chain.
+    fn sort(&self, chain: NblChain) -> NblQueue {
+        let mut theirs = NblQueue::new();
+        for list in chain {
+            let own = self.filter.owns(&list);
+            match self.pool.reclaim(list) {
+                Ok(packet) => {
+                    assert!(own);
+                    assert_eq!(packet.word(0), packet.len());
+                    drop(packet);
+                    self.came_back();
+                }
+                Err(list) => {
+                    assert!(!own);
+                    theirs.push_back(list);
+                }
+            }
+        }
+        theirs
+    }
+
+    fn send_back(&self, list: &Nbl, receive: Receive) {
+        let Some(mut packet) = self.copy(list) else {
+            return;
+        };
+        let bytes = packet.buffer_mut();
+        let (to, rest) = bytes.split_at_mut(6);
+        to.swap_with_slice(&mut rest[..6]);
+        if let Some(list) = self.leave(packet) {
+            let level = receive.flags.level_only();
+            self.filter.send(list.into(), receive.port, level);
+        }
+    }
+
+    fn indicate_own(&self, packet: Packet, receive: Receive) {
+        if let Some(list) = self.leave(packet) {
+            let receive = Receive {
+                count: 1,
+                flags: receive.flags.level_only(),
+                ..receive
+            };
+            self.filter.indicate(list.into(), receive);
+        }
+    }
+
+    /// Says in a packet what is known of another one beside its bytes.
+    fn describe(&self, list: &Nbl, receive: Receive) {
+        let Ok(mut packet) = self.pool.allocate(64) else {
+            return;
+        };
+        let words = [
+            list.timestamp(),
+            list.checksum_info() as u64,
+            u64::from(list.coalesced_segments()),
+            u64::from(list.is_loopback()),
+        ];
+        let bytes = packet.buffer_mut();
+        for (word, place) in words.iter().zip(bytes[16..].chunks_mut(8)) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        packet.set_len(48);
+        self.indicate_own(packet, receive);
+    }
+}
+
+impl FilterModule for Module {
+    const TAG: Tag = TAG;
+
+    fn filter(&self) -> Filter {
+        self.filter
+    }
+
+    fn restart(&self, _: &Restart<'_>, _: Passive<'_>) -> Result<()> {
+        self.away.store(1, Ordering::SeqCst);
+        self.stopping.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn pause(&self, passive: Passive<'_>) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.came_back();
+        self.back.wait(passive);
+    }
+
+    fn receive(&self, chain: NblChain, receive: Receive) {
+        let mut up = NblQueue::new();
+        let mut done = NblQueue::new();
+        for mut list in chain {
+            let mut command = [0];
+            let there = list.first_buffer().map(|b| b.read(COMMAND, &mut command));
+            assert_eq!(there, Some(1));
+            match command[0] {
+                b'E' => self.send_back(&list, receive),
+                b'U' => {
+                    if let Some(packet) = self.copy(&list) {
+                        self.indicate_own(packet, receive);
+                    }
+                }
+                b'I' => self.describe(&list, receive),
+                b'W' => {
+                    let bytes: [u8; 40] = core::array::from_fn(|index| index as u8);
+                    assert_eq!(list.write_first_buffer(20, &bytes), 40);
+                    assert_eq!(list.write_first_buffer(1_000_000, &bytes), 0);
+                    let end = list.first_buffer().map_or(0, |buffer| buffer.len());
+                    assert_eq!(list.write_first_buffer(end - 2, b"end"), 2);
+                    up.push_back(list);
+                    continue;
+                }
+                _ => {
+                    up.push_back(list);
+                    continue;
+                }
+            }
+            done.push_back(list);
+        }
+        let count = up.len();
+        self.filter
+            .indicate(up.into_chain(), Receive { count, ..receive });
+        if !receive.is_lent() {
+            self.filter
+                .return_chain(done.into_chain(), receive.flags.level_only());
+        }
+    }
+
+    fn send_complete(&self, chain: NblChain, flags: Flags) {
+        self.filter
+            .send_complete(self.sort(chain).into_chain(), flags);
+    }
+
+    fn return_chain(&self, chain: NblChain, flags: Flags) {
+        self.filter
+            .return_chain(self.sort(chain).into_chain(), flags);
+    }
+}
+
+fn with_nic(layout: Layout, story: impl FnOnce(&Lab, &Nic<'_>)) {
+    let lab = Lab::builder().cpus(2).boot().unwrap();
+    let driver = lab.start_linked("packets", driver_entry).unwrap();
+    let nic = lab.nic("nic").rx_layout(layout).create().unwrap();
+    lab.settle().unwrap();
+    assert_eq!(nic.filters().len(), 1);
+    story(&lab, &nic);
+    nic.remove().unwrap();
+    let report = driver.unload().unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+fn frame(command: u8, len: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = (0..len).map(|index| index as u8 | 0x80).collect();
+    bytes[COMMAND] = command;
+    bytes
+}
+
+fn layouts() -> impl Iterator<Item = Layout> {
+    let fixed = [
+        Layout::contiguous(),
+        Layout::contiguous().backfill(30),
+        Layout::split(&[1, 5, 7, 1, 30]),
+        Layout::contiguous().resources(),
+        Layout::split(&[14, 20]).resources(),
+    ];
+    fixed.into_iter().chain((0..3).map(Layout::random))
+}
+
+#[test]
+fn own_packets_go_out_and_up_and_come_back() {
+    for layout in layouts() {
+        with_nic(layout, |_, nic| {
+            for len in [60, 61, 590, 1514] {
+                nic.wire().send(frame(b'E', len)).unwrap();
+                let mut expected = frame(b'E', len);
+                let (to, from) = expected[..12].split_at_mut(6);
+                to.swap_with_slice(from);
+                assert_eq!(nic.wire().receive().unwrap().data, expected);
+
+                nic.wire().send(frame(b'U', len)).unwrap();
+                assert_eq!(nic.stack().receive().unwrap().data, frame(b'U', len));
+                nic.wire().send(frame(b'P', len)).unwrap();
+                assert_eq!(nic.stack().receive().unwrap().data, frame(b'P', len));
+            }
+        });
+    }
+}
+
+#[test]
+fn received_packets_are_overwritten_across_their_pieces() {
+    for layout in layouts() {
+        with_nic(layout, |_, nic| {
+            nic.wire().send(frame(b'W', 100)).unwrap();
+            let mut expected = frame(b'W', 100);
+            for index in 0..40 {
+                expected[20 + index] = index as u8;
+            }
+            expected[98..].copy_from_slice(b"en");
+            assert_eq!(nic.stack().receive().unwrap().data, expected);
+        });
+    }
+}
+
+#[test]
+fn what_travels_beside_the_bytes_is_read() {
+    with_nic(Layout::contiguous(), |_, nic| {
+        let info = FrameInfo {
+            timestamp: 0x1234_5678_9abc_def0,
+            checksum: 0x15,
+            coalesced: 3 << 16 | 7,
+            flags: 0x8000,
+            ..FrameInfo::default()
+        };
+        nic.wire()
+            .send(Frame::new(frame(b'I', 60)).with(info))
+            .unwrap();
+        let told = nic.stack().receive().unwrap();
+        let word =
+            |index: usize| u64::from_le_bytes(told.data[16 + 8 * index..][..8].try_into().unwrap());
+        assert_eq!([0, 1, 2, 3].map(word), [0x1234_5678_9abc_def0, 0x15, 7, 1]);
+        nic.wire().send(frame(b'I', 60)).unwrap();
+        let told = nic.stack().receive().unwrap();
+        assert_eq!(told.data[16..48], [0; 32]);
+    });
+}
+
+#[test]
+fn a_pause_waits_for_packets_that_are_away() {
+    with_nic(Layout::contiguous(), |lab, nic| {
+        for (pause, restart) in [(true, true), (false, false)] {
+            nic.wire().shuffle();
+            nic.stack().shuffle();
+            for _ in 0..50 {
+                nic.wire().send(frame(b'E', 100)).unwrap();
+                nic.wire().send(frame(b'U', 100)).unwrap();
+            }
+            if pause {
+                nic.pause().unwrap();
+            }
+            if restart {
+                nic.restart().unwrap();
+            }
+            lab.settle().unwrap();
+        }
+        nic.wire().send(frame(b'P', 60)).unwrap();
+    });
+}
+
+#[test]
+fn every_allocation_of_a_packet_may_fail() {
+    with_nic(Layout::contiguous(), |lab, nic| {
+        let mut failed = Vec::new();
+        for nth in 1.. {
+            lab.inject_failures(FaultPlan::Nth(nth));
+            nic.wire().send(frame(b'U', 60)).unwrap();
+            lab.settle().unwrap();
+            let injected = lab.injected_failures();
+            lab.inject_failures(FaultPlan::Never);
+            let received = nic.stack().try_receive().unwrap();
+            assert_eq!(received.is_some(), injected.is_empty());
+            match injected.first() {
+                Some(fault) => failed.push(fault.function),
+                None => break,
+            }
+        }
+        // The memory, its MDL, what keeps them together, and the list.
+        assert_eq!(failed.len(), 4, "{failed:?}");
+    });
+}

@@ -26,6 +26,10 @@ pub(crate) trait Address: Copy + Eq + Default {
     /// Returns the address with `bits` (`count` of them) put at `position`, which must hold zeros.
     fn with_bits(self, position: u32, count: u32, bits: usize) -> Self;
     fn keyed(self, number: u32) -> Self::Key;
+    /// Takes a key apart.
+    fn unkeyed(key: &Self::Key) -> (u32, Self);
+    /// Returns a hash whose high bits depend on all bits, if the multiplier is odd and looks random.
+    fn blend(self, multiplier: u64) -> u64;
     /// Returns the length of the prefix that this is the mask of, if its ones are contiguous.
     fn prefix_length(self) -> Option<u32>;
 }
@@ -81,6 +85,15 @@ impl Address for u32 {
     #[inline]
     fn keyed(self, number: u32) -> Self::Key {
         [number, self]
+    }
+
+    fn unkeyed(&[number, address]: &Self::Key) -> (u32, Self) {
+        (number, address)
+    }
+
+    #[inline]
+    fn blend(self, multiplier: u64) -> u64 {
+        u64::from(self).wrapping_mul(multiplier)
     }
 
     #[inline]
@@ -184,6 +197,18 @@ impl Address for V6 {
         }
     }
 
+    fn unkeyed(key: &Self::Key) -> (u32, Self) {
+        (key.number, key.address)
+    }
+
+    #[inline]
+    fn blend(self, multiplier: u64) -> u64 {
+        let other = multiplier.rotate_left(32) | 1;
+        self.high
+            .wrapping_mul(multiplier)
+            .wrapping_add(self.low.wrapping_mul(other))
+    }
+
     #[inline]
     fn prefix_length(self) -> Option<u32> {
         let len = self.wide().leading_ones();
@@ -203,8 +228,9 @@ impl Key for V6 {
     }
 }
 
-/// An IPv6 address behind the number of its mask.
+/// An IPv6 address behind the number of its mask. Packed, so that a rule's number fits behind it.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C, packed(4))]
 pub(crate) struct Numbered6 {
     address: V6,
     number: u32,
@@ -213,13 +239,15 @@ pub(crate) struct Numbered6 {
 impl Key for Numbered6 {
     #[inline]
     fn hash(&self, seed: u64) -> u64 {
-        let numbered = seed ^ u64::from(self.number).wrapping_mul(ODD);
-        fold(self.address.high ^ numbered, self.address.low ^ ODD)
+        let Self { address, number } = *self;
+        let numbered = seed ^ u64::from(number).wrapping_mul(ODD);
+        fold(address.high ^ numbered, address.low ^ ODD)
     }
 
     #[inline]
     fn same(&self, other: &Self) -> bool {
-        self.address.same(&other.address) && self.number == other.number
+        let (Self { address, number }, other) = (*self, *other);
+        { other.address }.same(&address) && other.number == number
     }
 }
 

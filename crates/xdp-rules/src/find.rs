@@ -316,7 +316,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
 
     #[inline(never)]
     fn ports(&self, port: u16, best: u32) -> u32 {
-        self.tables.udp_ports.find_only(best, self.holds(port))
+        self.tables.udp_ports.find(best, self.holds(port))
     }
 
     #[inline(never)]
@@ -326,7 +326,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
 
     /// Returns a test of whether a rule's port set holds a port now.
     #[inline]
-    fn holds(&self, port: u16) -> impl FnMut(u32) -> bool {
+    fn holds(&self, port: u16) -> impl Fn(u32) -> bool {
         let port = Port::new(port);
         move |id| {
             let set = self.arena.pattern(id).and_then(|p| p.port_set());

@@ -36,6 +36,11 @@ impl<D: Copy + Eq, S: Store> Groups<D, S> {
         self.list.iter()
     }
 
+    #[inline]
+    pub(crate) fn chunks(&self, size: usize) -> core::slice::Chunks<'_, Group<D>> {
+        self.list.chunks(size)
+    }
+
     /// Returns the earliest rule of all groups.
     pub(crate) fn head(&self) -> u32 {
         self.list.first().map_or(NONE, |group| group.head)
@@ -52,6 +57,11 @@ impl<D: Copy + Eq, S: Store> Groups<D, S> {
             return Err(OutOfMemory);
         }
         pool.reserve(&mut self.list, 1)
+    }
+
+    /// Returns the number that the next group will have.
+    pub(crate) const fn next_number(&self) -> u32 {
+        self.next_number
     }
 
     /// Adds a group for the newest rule; returns its number. Room must have been reserved.

@@ -57,6 +57,7 @@ mod masks;
 pub mod oracle;
 mod pattern;
 mod plan;
+mod port_list;
 mod port_sets;
 mod prefix;
 #[cfg(feature = "alloc")]

@@ -1,26 +1,83 @@
 //! Addresses under masks that are no prefixes: a tuple space with a group for each mask.
 //!
 //! Most groups have nothing for an address. A filter (one bit for each key, in a bitmap that is nearly empty) finds that out with
-//! a handful of instructions for each group.
+//! a handful of instructions for each group. All groups are asked before any is searched: what the searches find is hard to
+//! foresee, and a processor that guessed wrong would have asked in vain.
 
 use crate::address::Address;
 use crate::arena::{Arena, Ring};
-use crate::groups::Groups;
+use crate::groups::{Group, Groups};
+use crate::hash::one;
 use crate::index::{Index, enter, quit};
 use crate::store::{OutOfMemory, Pool, Store};
 use crate::table::Table;
 
 /// Words of the filter for each group of the table, which has about 2.5 to 5 keys.
 const FILTER_WORDS: usize = 8;
+/// Groups that are asked together: as many as a word has bits.
+const TOGETHER: usize = 32;
+
+/// A mask, and what addresses under it are hashed with.
+#[derive(Clone, Copy)]
+struct Part<A> {
+    mask: A,
+    multiplier: u64,
+}
+
+/// Returns what hashes addresses of a group.
+fn multiplier(number: u32, seed: u64) -> u64 {
+    one(u64::from(number), seed) | 1
+}
+
+impl<A: Address> PartialEq for Part<A> {
+    fn eq(&self, other: &Self) -> bool {
+        self.mask == other.mask
+    }
+}
+
+impl<A: Address> Eq for Part<A> {}
 
 /// Rules that compare an address under a mask that is no prefix.
 pub(crate) struct ByMask<A: Address, S: Store> {
-    groups: Groups<A, S>,
+    groups: Groups<Part<A>, S>,
     table: Table<A::Key, S>,
-    /// A power of two of words, or none.
-    filter: S::Buf<u64>,
+    filter: Filter<S>,
     /// Bits of the filter whose keys are gone, at most.
     stale: usize,
+    seed: u64,
+}
+
+/// A set of hashes that errs on the safe side.
+struct Filter<S: Store> {
+    /// A power of two of words, or none.
+    words: S::Buf<u64>,
+    /// How far to shift a hash for the number of its bit.
+    shift: u32,
+}
+
+impl<S: Store> Filter<S> {
+    fn set_len(&mut self, pool: &mut Pool<S>, words: usize) -> Result<(), OutOfMemory> {
+        let fresh = pool.filled(words, 0)?;
+        pool.release(core::mem::replace(&mut self.words, fresh));
+        // The number of words is a power of two, the number of bits in a word as well.
+        self.shift = 64u32.wrapping_sub(6).wrapping_sub(words.trailing_zeros());
+        Ok(())
+    }
+
+    /// Returns 1 if the hash may be in the set.
+    #[inline]
+    fn may_have(&self, hash: u64) -> u32 {
+        let bit = hash.unbounded_shr(self.shift);
+        let word = self.words.get((bit >> 6) as usize).copied().unwrap_or(0);
+        (word >> (bit & 63)) as u32 & 1
+    }
+
+    fn add(&mut self, hash: u64) {
+        let bit = hash.unbounded_shr(self.shift);
+        if let Some(word) = self.words.get_mut((bit >> 6) as usize) {
+            *word |= 1 << (bit & 63);
+        }
+    }
 }
 
 impl<A: Address, S: Store> ByMask<A, S> {
@@ -28,55 +85,54 @@ impl<A: Address, S: Store> ByMask<A, S> {
         Self {
             groups: Groups::new(pool),
             table: Table::new(pool, seed),
-            filter: pool.buffer(),
+            filter: Filter {
+                words: pool.buffer(),
+                shift: 64,
+            },
             stale: 0,
+            seed,
         }
     }
 
     /// Returns the earliest rule for `address` if it is earlier than `best`.
     #[inline]
     pub(crate) fn find(&self, address: A, mut best: u32) -> u32 {
-        let filter: &[u64] = &self.filter;
-        for group in self.groups.iter() {
-            if group.head >= best {
+        for groups in self.groups.chunks(TOGETHER) {
+            if groups.first().is_none_or(|group| group.head >= best) {
                 break;
             }
-            let key = address.and(group.part).keyed(group.number);
-            let hash = self.table.hash(&key);
-            if let Some(word) = filter.get(word_of(hash, filter.len()))
-                && word >> (hash & 63) & 1 != 0
+            let mut hits = 0u32;
+            for group in groups.iter().rev() {
+                let Part { mask, multiplier } = group.part;
+                let may_have = self.filter.may_have(address.and(mask).blend(multiplier));
+                hits = hits.wrapping_add(hits).wrapping_add(may_have);
+            }
+            while let Some(group) = groups.get(hits.trailing_zeros() as usize)
+                && group.head < best
             {
-                best = best.min(self.table.find_hashed(&key, hash));
+                let key = address.and(group.part.mask).keyed(group.number);
+                best = best.min(self.table.find(&key));
+                hits &= hits.wrapping_sub(1);
             }
         }
         best
     }
 
-    fn mark(&mut self, key: &A::Key) {
-        let hash = self.table.hash(key);
-        let word = word_of(hash, self.filter.len());
-        if let Some(word) = self.filter.get_mut(word) {
-            *word |= 1 << (hash & 63);
-        }
+    fn group(&self, mask: A) -> Option<Group<Part<A>>> {
+        // Parts are told apart by their masks.
+        let multiplier = 0;
+        self.groups.get(Part { mask, multiplier })
     }
 
     fn refill(&mut self) {
-        self.filter.fill(0);
+        self.filter.words.fill(0);
         self.stale = 0;
         for key in self.table.keys() {
-            let hash = self.table.hash(key);
-            let word = word_of(hash, self.filter.len());
-            if let Some(word) = self.filter.get_mut(word) {
-                *word |= 1 << (hash & 63);
-            }
+            let (number, address) = A::unkeyed(key);
+            self.filter
+                .add(address.blend(multiplier(number, self.seed)));
         }
     }
-}
-
-/// Returns which word of a filter has the bit for a hash; the low bits of the hash say which bit.
-#[inline]
-const fn word_of(hash: u64, words: usize) -> usize {
-    (hash >> 32) as usize & words.wrapping_sub(1)
 }
 
 impl<A: Address, S: Store> Index<S> for ByMask<A, S> {
@@ -87,9 +143,8 @@ impl<A: Address, S: Store> Index<S> for ByMask<A, S> {
         self.groups.reserve_one(pool)?;
         self.table.reserve_one(pool)?;
         let words = self.table.groups().saturating_mul(FILTER_WORDS);
-        if self.filter.len() != words {
-            let filter = pool.filled(words, 0)?;
-            pool.release(core::mem::replace(&mut self.filter, filter));
+        if self.filter.words.len() != words {
+            self.filter.set_len(pool, words)?;
             self.refill();
         }
         Ok(())
@@ -102,30 +157,34 @@ impl<A: Address, S: Store> Index<S> for ByMask<A, S> {
         (mask, address): Self::At,
         id: u32,
     ) -> Result<(), OutOfMemory> {
-        let number = match self.groups.get(mask) {
+        let number = match self.group(mask) {
             Some(group) => {
                 arena.join(Ring::Peers, group.head, id);
                 group.number
             }
-            None => self.groups.add(mask, id)?,
+            None => {
+                let multiplier = multiplier(self.groups.next_number(), self.seed);
+                self.groups.add(Part { mask, multiplier }, id)?
+            }
         };
         let key = address.keyed(number);
         enter(&mut self.table, arena, key, id);
-        self.mark(&key);
+        self.filter
+            .add(address.blend(multiplier(number, self.seed)));
         Ok(())
     }
 
     fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, (mask, address): Self::At, id: u32) {
-        let Some(group) = self.groups.get(mask) else {
+        let Some(group) = self.group(mask) else {
             return;
         };
         quit(&mut self.table, arena, address.keyed(group.number), id);
         let head = arena.leave(Ring::Peers, group.head, id);
         if head != group.head {
-            self.groups.set_head(mask, head);
+            self.groups.set_head(group.part, head);
         }
         self.stale = self.stale.saturating_add(1);
-        if self.stale > self.filter.len() {
+        if self.stale > self.filter.words.len() {
             self.refill();
         }
     }

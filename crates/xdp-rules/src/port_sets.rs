@@ -1,7 +1,8 @@
-//! Rules with port sets: for each address the sets that rules with this address have, in the order of the rules.
+//! Rules with an address and a port set: for each address the sets that rules with this address have, in the order of the rules.
 //!
 //! Sets change under our eyes, so nothing can be computed from their contents: a search has to ask one set after the other until
-//! one holds the port. Rules that share the address and the memory of the set are one to a search.
+//! one holds the port. Rules that share the address and the memory of the set are one to a search. All rules that share the
+//! memory of a set, whatever their address, let one of them ask: a few sets that many rules use stay in the caches.
 
 use crate::NONE;
 use crate::arena::{Arena, Ring};
@@ -9,31 +10,52 @@ use crate::hash::Key;
 use crate::store::{Buffer, OutOfMemory, Pool, Store};
 use crate::table::Table;
 
-/// A set, in the chain of its address.
+/// A set at an address.
 #[derive(Clone, Copy)]
 struct Set {
-    /// The earliest of the rules with this address and set.
+    /// The earliest of the rules with this address and memory.
     head: u32,
+    /// Neighbours in the chain of the address.
     next: u32,
     previous: u32,
+    /// The chain.
+    chain: u32,
+    /// The memory.
+    memory: u32,
+    /// Neighbours in the ring of sets with this memory.
+    next_kin: u32,
+    previous_kin: u32,
 }
 
-/// The chain of an address.
+/// The sets at an address, in the order of their rules.
 #[derive(Clone, Copy)]
 struct Chain {
     first: u32,
     last: u32,
 }
 
+/// Memory that holds ports.
+#[derive(Clone, Copy)]
+struct Memory {
+    /// The rule that asks: head of `set`.
+    rule: u32,
+    /// One of the sets with this memory.
+    set: u32,
+}
+
 pub(crate) struct PortSets<K, S: Store> {
-    /// From an address to its chain.
+    /// From an address to the first set of its chain.
     addresses: Table<K, S>,
-    /// From a chain and the identity of a set to the set.
-    identities: Table<[u32; 3], S>,
+    /// From the identity of a memory to the memory.
+    identities: Table<[u32; 2], S>,
+    /// From a chain and a memory to the set.
+    places: Table<[u32; 2], S>,
     chains: S::Buf<Chain>,
     sets: S::Buf<Set>,
+    memories: S::Buf<Memory>,
     unused_chain: u32,
     unused_set: u32,
+    unused_memory: u32,
     /// The earliest rule.
     pub(crate) head: u32,
 }
@@ -43,32 +65,23 @@ impl<K: Key, S: Store> PortSets<K, S> {
         Self {
             addresses: Table::new(pool, seed),
             identities: Table::new(pool, seed),
+            places: Table::new(pool, seed),
             chains: pool.buffer(),
             sets: pool.buffer(),
+            memories: pool.buffer(),
             unused_chain: NONE,
             unused_set: NONE,
+            unused_memory: NONE,
             head: NONE,
         }
     }
 
-    /// Returns the earliest rule at `address` whose set, as `holds` tells, has the port, if it is earlier than `best`.
+    /// Returns the earliest rule at `address` whose set has the port, if it is earlier than `best`. `holds` tells whether the
+    /// set of a rule has it.
     #[inline]
-    pub(crate) fn find(&self, address: &K, best: u32, holds: impl FnMut(u32) -> bool) -> u32 {
-        self.find_in(self.addresses.find(address), best, holds)
-    }
-
-    /// Does the same where all rules have the same address: there is only one chain.
-    #[inline]
-    pub(crate) fn find_only(&self, best: u32, holds: impl FnMut(u32) -> bool) -> u32 {
-        self.find_in(0, best, holds)
-    }
-
-    #[inline]
-    fn find_in(&self, chain: u32, best: u32, mut holds: impl FnMut(u32) -> bool) -> u32 {
-        let Some(chain) = self.chains.get(chain as usize) else {
-            return best;
-        };
-        let mut next = chain.first;
+    pub(crate) fn find(&self, address: &K, best: u32, holds: impl Fn(u32) -> bool) -> u32 {
+        let mut next = self.addresses.find(address);
+        // There is no end of the chain that is not found before.
         for _ in 0..self.sets.len() {
             let Some(set) = self.sets.get(next as usize) else {
                 return best;
@@ -76,7 +89,8 @@ impl<K: Key, S: Store> PortSets<K, S> {
             if set.head >= best {
                 return best;
             }
-            if holds(set.head) {
+            let memory = self.memories.get(set.memory as usize);
+            if memory.is_some_and(|memory| holds(memory.rule)) {
                 return set.head;
             }
             next = set.next;
@@ -87,8 +101,10 @@ impl<K: Key, S: Store> PortSets<K, S> {
     pub(crate) fn reserve_one(&mut self, pool: &mut Pool<S>) -> Result<(), OutOfMemory> {
         self.addresses.reserve_one(pool)?;
         self.identities.reserve_one(pool)?;
+        self.places.reserve_one(pool)?;
         pool.reserve(&mut self.chains, 1)?;
-        pool.reserve(&mut self.sets, 1)
+        pool.reserve(&mut self.sets, 1)?;
+        pool.reserve(&mut self.memories, 1)
     }
 
     /// Adds the newest rule; room must have been reserved.
@@ -98,20 +114,18 @@ impl<K: Key, S: Store> PortSets<K, S> {
         (address, identity): (K, u64),
         id: u32,
     ) -> Result<(), OutOfMemory> {
-        let chain = match self.addresses.find(&address) {
-            NONE => {
+        let chain = match self.sets.get(self.addresses.find(&address) as usize) {
+            Some(first) => first.chain,
+            None => {
                 let empty = Chain {
                     first: NONE,
                     last: NONE,
                 };
-                let chain = take(&mut self.chains, &mut self.unused_chain, empty, |c| c.first)?;
-                self.addresses.insert(address, chain);
-                chain
+                take(&mut self.chains, &mut self.unused_chain, empty, |c| c.first)?
             }
-            chain => chain,
         };
-        let key = identity_key(chain, identity);
-        let set = self.identities.find(&key);
+        let memory = self.memory(identity, id)?;
+        let set = self.places.find(&[chain, memory]);
         if let Some(set) = self.sets.get(set as usize) {
             arena.join(Ring::Same, set.head, id);
         } else {
@@ -120,14 +134,40 @@ impl<K: Key, S: Store> PortSets<K, S> {
                 head: id,
                 next: NONE,
                 previous,
+                chain,
+                memory,
+                next_kin: NONE,
+                previous_kin: NONE,
             };
             let set = take(&mut self.sets, &mut self.unused_set, set, |s| s.next)?;
-            self.identities.insert(key, set);
+            self.places.insert([chain, memory], set);
             self.connect(chain, previous, set);
             self.connect(chain, set, NONE);
+            if previous == NONE {
+                self.addresses.insert(address, set);
+            }
+            self.join_kin(memory, set);
         }
         self.head = arena.join(Ring::Peers, self.head, id);
         Ok(())
+    }
+
+    /// Returns the memory with an identity; if it is new, `id` asks it.
+    fn memory(&mut self, identity: u64, id: u32) -> Result<u32, OutOfMemory> {
+        let key = halves(identity);
+        match self.identities.find(&key) {
+            NONE => {
+                let memory = Memory {
+                    rule: id,
+                    set: NONE,
+                };
+                let unused = &mut self.unused_memory;
+                let memory = take(&mut self.memories, unused, memory, |m| m.set)?;
+                self.identities.insert(key, memory);
+                Ok(memory)
+            }
+            memory => Ok(memory),
+        }
     }
 
     /// Removes a rule.
@@ -138,9 +178,12 @@ impl<K: Key, S: Store> PortSets<K, S> {
         id: u32,
     ) {
         self.head = arena.leave(Ring::Peers, self.head, id);
-        let chain = self.addresses.find(&address);
-        let key = identity_key(chain, identity);
-        let index = self.identities.find(&key);
+        let first = self.addresses.find(&address);
+        let memory = self.identities.find(&halves(identity));
+        let Some(&Set { chain, .. }) = self.sets.get(first as usize) else {
+            return;
+        };
+        let index = self.places.find(&[chain, memory]);
         let Some(set) = self.sets.get_mut(index as usize) else {
             return;
         };
@@ -152,26 +195,35 @@ impl<K: Key, S: Store> PortSets<K, S> {
         let Set { next, previous, .. } = *set;
         self.connect(chain, previous, next);
         if head == NONE {
-            self.identities.remove(&key);
+            self.places.remove(&[chain, memory]);
+            self.leave_kin(identity, memory, index);
             give(&mut self.sets, &mut self.unused_set, index, |s| &mut s.next);
-            let is_empty = |chain: &Chain| chain.first == NONE;
-            if self.chains.get(chain as usize).is_some_and(is_empty) {
+        } else {
+            if let Some(memory) = self.memories.get_mut(memory as usize)
+                && memory.set == index
+            {
+                memory.rule = head;
+            }
+            // The next rule with this set takes over, which may come behind rules with other sets.
+            let (mut before, mut behind) = (previous, next);
+            while let Some(set) = self.sets.get(behind as usize)
+                && set.head < head
+            {
+                before = behind;
+                behind = set.next;
+            }
+            self.connect(chain, before, index);
+            self.connect(chain, index, behind);
+        }
+        match self.chains.get(chain as usize).map_or(NONE, |c| c.first) {
+            NONE => {
                 self.addresses.remove(&address);
                 let unused = &mut self.unused_chain;
                 give(&mut self.chains, unused, chain, |c| &mut c.first);
             }
-            return;
+            now if now != first => self.addresses.replace(&address, now),
+            _ => {}
         }
-        // The next rule with this set takes over, which may come behind rules with other sets.
-        let (mut before, mut behind) = (previous, next);
-        while let Some(set) = self.sets.get(behind as usize)
-            && set.head < head
-        {
-            before = behind;
-            behind = set.next;
-        }
-        self.connect(chain, before, index);
-        self.connect(chain, index, behind);
     }
 
     /// Makes two sets neighbours; [`NONE`] is an end of the chain.
@@ -194,18 +246,75 @@ impl<K: Key, S: Store> PortSets<K, S> {
         }
     }
 
+    /// Adds a set to the ring of those with its memory.
+    fn join_kin(&mut self, memory: u32, index: u32) {
+        let Some(memory) = self.memories.get_mut(memory as usize) else {
+            return;
+        };
+        let Some(after) = self.sets.get(memory.set as usize).map(|set| set.next_kin) else {
+            memory.set = index;
+            self.make_kin(index, index);
+            return;
+        };
+        let before = memory.set;
+        self.make_kin(before, index);
+        self.make_kin(index, after);
+    }
+
+    /// Takes a set out of the ring of those with its memory, and forgets the memory when it was the last one.
+    fn leave_kin(&mut self, identity: u64, index: u32, set: u32) {
+        let (
+            Some(memory),
+            Some(&Set {
+                next_kin,
+                previous_kin,
+                ..
+            }),
+        ) = (
+            self.memories.get_mut(index as usize),
+            self.sets.get(set as usize),
+        )
+        else {
+            return;
+        };
+        if next_kin == set {
+            self.identities.remove(&halves(identity));
+            let unused = &mut self.unused_memory;
+            give(&mut self.memories, unused, index, |m| &mut m.set);
+            return;
+        }
+        if memory.set == set {
+            memory.set = next_kin;
+            memory.rule = self.sets.get(next_kin as usize).map_or(NONE, |s| s.head);
+        }
+        self.make_kin(previous_kin, next_kin);
+    }
+
+    fn make_kin(&mut self, left: u32, right: u32) {
+        if let Some(set) = self.sets.get_mut(left as usize) {
+            set.next_kin = right;
+        }
+        if let Some(set) = self.sets.get_mut(right as usize) {
+            set.previous_kin = left;
+        }
+    }
+
     /// Renames every rule.
     pub(crate) fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        // Unused sets hold stale numbers, for which any name will do.
+        // Unused places hold stale numbers, for which any name will do.
         for set in self.sets.iter_mut() {
             set.head = rename(set.head);
+        }
+        for memory in self.memories.iter_mut() {
+            memory.rule = rename(memory.rule);
         }
         self.head = rename(self.head);
     }
 }
 
-fn identity_key(chain: u32, identity: u64) -> [u32; 3] {
-    [chain, identity as u32, (identity >> 32) as u32]
+/// Returns the identity of a set's memory as a key.
+pub(crate) fn halves(identity: u64) -> [u32; 2] {
+    [identity as u32, (identity >> 32) as u32]
 }
 
 /// Takes an unused element, or appends one.

@@ -8,6 +8,7 @@ use crate::hash::{Key, ODD, fold};
 use crate::index::{ByPrefix, Exact, Index, Single};
 use crate::masks::ByMask;
 use crate::pattern::{Flow, Masked, Pattern, PortSet};
+use crate::port_list::PortList;
 use crate::port_sets::PortSets;
 use crate::store::{OutOfMemory, Pool, Store};
 
@@ -170,6 +171,10 @@ fn cids<S: Store>((pool, seed): Make<'_, S>) -> Cids<S> {
     Cids::new(pool, seed)
 }
 
+fn port_list<S: Store>((pool, seed): Make<'_, S>) -> PortList<S> {
+    PortList::new(pool, seed)
+}
+
 fn ports<K: Key, S: Store>((pool, seed): Make<'_, S>) -> PortSets<K, S> {
     PortSets::new(pool, seed)
 }
@@ -208,7 +213,7 @@ tables! {
     /// Inner IPv6 under masks with holes.
     InnerMask6 inner_mask6: ByMask<V6, S>, at (V6, V6), new mask;
     /// Sets of UDP ports.
-    UdpPorts udp_ports: PortSets<u16, S>, at (u16, u64), new ports;
+    UdpPorts udp_ports: PortList<S>, at u64, new port_list;
     /// IPv4 destinations with sets of UDP ports.
     UdpPorts4 udp_ports4: PortSets<u32, S>, at (u32, u64), new ports;
     /// IPv6 destinations with sets of UDP ports.
@@ -272,7 +277,7 @@ impl Place {
                 Span::Prefix(path, len) => Self::InnerPrefix6((path, len)),
                 Span::Mask(mask, address) => Self::InnerMask6((mask, address)),
             },
-            Pattern::UdpPortSet(ports) => Self::UdpPorts((0, ports.identity())),
+            Pattern::UdpPortSet(ports) => Self::UdpPorts(ports.identity()),
             Pattern::Ipv4UdpPortSet(at) => {
                 Self::UdpPorts4((at.address.number(), at.ports.identity()))
             }

@@ -19,6 +19,7 @@ struct Left {
     work_items: usize,
     configurations: usize,
     devices: usize,
+    polls: usize,
     /// Timers that are set and work items that are queued.
     pending: usize,
     clones: usize,
@@ -58,6 +59,8 @@ impl Left {
         left.configurations = configurations.filter(|c| owned(c.owner)).count();
         let devices = ndis.devices.live().into_iter();
         left.devices = devices.filter(|d| owned(d.owner)).count();
+        let polls = ndis.polls.live().into_iter();
+        left.polls = polls.filter(|p| owned(p.owner)).count();
         let clones = ndis.requests.clones.lock();
         left.clones = clones.values().filter(|owner| owned(**owner)).count();
         left
@@ -72,6 +75,7 @@ impl Left {
             (self.work_items, "work items"),
             (self.configurations, "open configurations"),
             (self.devices, "control devices"),
+            (self.polls, "poll objects"),
         ] {
             if count > 0 {
                 words.push(format!("{count} {what}"));

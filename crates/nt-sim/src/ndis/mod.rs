@@ -20,6 +20,7 @@ pub(crate) mod nbl;
 mod net_buffer;
 pub(crate) mod oid;
 pub(crate) mod pnp;
+mod poll;
 pub(crate) mod pool;
 mod port;
 pub(crate) mod raw;
@@ -75,6 +76,7 @@ pub(crate) struct State {
     pub(crate) work_items: arena::Arena<timer::WorkItem>,
     pub(crate) configurations: arena::Arena<config::Configuration>,
     pub(crate) devices: arena::Arena<device::ControlDevice>,
+    pub(crate) polls: arena::Arena<poll::Poll>,
     pub(crate) generic_objects: Mutex<BTreeSet<usize>>,
     pub(crate) tracker: tracker::Tracker,
     pub(crate) requests: oid::Requests,
@@ -99,6 +101,7 @@ impl State {
             work_items: arena::Arena::new("an NDIS work item"),
             configurations: arena::Arena::new("an open configuration"),
             devices: arena::Arena::new("a device of NdisRegisterDeviceEx"),
+            polls: arena::Arena::new("a poll object"),
             generic_objects: Mutex::new(BTreeSet::new()),
             tracker: tracker::Tracker::default(),
             requests: oid::Requests::default(),
@@ -148,6 +151,7 @@ pub(crate) fn exports() -> Vec<&'static [Export]> {
         net_buffer::EXPORTS,
         oid::EXPORTS,
         pnp::EXPORTS,
+        poll::EXPORTS,
         pool::EXPORTS,
         port::EXPORTS,
         rw_lock::EXPORTS,

@@ -17,6 +17,13 @@ use crate::{exports, kernel::kernel, sched};
 /// Bytes that shared data should be aligned to: a cache line.
 const CACHE_LINE: u32 = 64;
 
+/// Bytes of NDIS_SYSTEM_PROCESSOR_INFO_EX.
+const SYSTEM_INFO: usize = 0x28;
+/// Bytes of NDIS_PROCESSOR_INFO_EX: processor, socket, core, thread, node, distance.
+const PROCESSOR_INFO: usize = 0x14;
+/// `NdisProcessorVendorGenuinIntel`.
+const VENDOR_INTEL: u32 = 1;
+
 fn cpus() -> u32 {
     kernel().config.cpus
 }
@@ -111,6 +118,41 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
         for index in 0..cpus() {
             let entry: *mut NDIS_RSS_PROCESSOR = at(info, offset + index as usize * size_of::<NDIS_RSS_PROCESSOR>());
             store(entry, NDIS_RSS_PROCESSOR { ProcNum: number(index), PreferenceIndex: 0, Reserved: 0 });
+        }
+        NDIS_STATUS_SUCCESS
+    }
+
+    /// Sockets, cores and processors.
+    #[irql(DISPATCH)]
+    fn NdisGetProcessorInformationEx(handle: *mut c_void, info: *mut u8, size: *mut usize) -> i32 {
+        if !handle.is_null() {
+            super::owner(handle);
+        }
+        let needed = SYSTEM_INFO + cpus() as usize * PROCESSOR_INFO;
+        let given = load(size);
+        store(size, needed);
+        if given < needed {
+            return NDIS_STATUS_BUFFER_TOO_SHORT;
+        }
+        super::raw::zero(info, needed);
+        store(info.cast(), header(nt::sys::NDIS_OBJECT_TYPE_DEFAULT, 1, SYSTEM_INFO as u16));
+        // One socket of one-threaded cores. Offsets as in NDIS_SYSTEM_PROCESSOR_INFO_EX.
+        for (offset, value) in [
+            (0x8, VENDOR_INTEL),
+            (0xc, 1),
+            (0x10, cpus()),
+            (0x14, cpus()),
+            (0x18, 1),
+            (0x1c, SYSTEM_INFO as u32),
+            (0x20, cpus()),
+            (0x24, PROCESSOR_INFO as u32),
+        ] {
+            store(at(info, offset), value);
+        }
+        for index in 0..cpus() {
+            let entry = info.wrapping_add(SYSTEM_INFO + index as usize * PROCESSOR_INFO);
+            store(entry.cast(), number(index));
+            store(at(entry, 8), index);
         }
         NDIS_STATUS_SUCCESS
     }

@@ -21,11 +21,11 @@ use crate::{
     },
 };
 
-static ADAPTER: AtomicUsize = AtomicUsize::new(0);
-static POOL: AtomicUsize = AtomicUsize::new(0);
+pub(super) static ADAPTER: AtomicUsize = AtomicUsize::new(0);
+pub(super) static POOL: AtomicUsize = AtomicUsize::new(0);
 static LOG: Mutex<Vec<&str>> = Mutex::new(Vec::new());
 /// The driver has one set of statics: one test at a time.
-static ALONE: Mutex<()> = Mutex::new(());
+pub(super) static ALONE: Mutex<()> = Mutex::new(());
 
 fn note(what: &'static str) {
     LOG.lock().push(what);
@@ -99,17 +99,23 @@ unsafe extern "win64" fn oid(_: *mut c_void, request: *mut NDIS_OID_REQUEST) -> 
     0
 }
 
+/// An NBL of the miniport with the bytes of another.
+pub(super) fn copy_of(sent: Nbl) -> Nbl {
+    let mut data = Vec::new();
+    assert!(nbl::read(load(sent).FirstNetBuffer, &mut data));
+    let len = data.len();
+    let mdl = memory::new_mdl(Box::leak(data.into_boxed_slice()).as_mut_ptr(), len);
+    let pool = POOL.load(Ordering::SeqCst) as *mut c_void;
+    // SAFETY: a kernel export.
+    let copy = unsafe { NdisAllocateNetBufferAndNetBufferList(pool, 0, 0, mdl, 0, len as u64) };
+    put!(copy => [SourceHandle] ADAPTER.load(Ordering::SeqCst) as *mut c_void);
+    copy
+}
+
 unsafe extern "win64" fn send(_: *mut c_void, chain: Nbl, _: u32, flags: u32) {
     let handle = ADAPTER.load(Ordering::SeqCst) as *mut c_void;
     for sent in nbl::chain(chain) {
-        let mut data = Vec::new();
-        assert!(nbl::read(load(sent).FirstNetBuffer, &mut data));
-        let len = data.len();
-        let mdl = memory::new_mdl(Box::leak(data.into_boxed_slice()).as_mut_ptr(), len);
-        let pool = POOL.load(Ordering::SeqCst) as *mut c_void;
-        // SAFETY: a kernel export.
-        let copy = unsafe { NdisAllocateNetBufferAndNetBufferList(pool, 0, 0, mdl, 0, len as u64) };
-        put!(copy => [SourceHandle] handle);
+        let copy = copy_of(sent);
         // SAFETY: a kernel export.
         unsafe { NdisMIndicateReceiveNetBufferLists(handle, copy, 0, 1, flags & 1) };
     }
@@ -127,7 +133,7 @@ unsafe extern "win64" fn returned(_: *mut c_void, chain: Nbl, _: u32) {
 
 unsafe extern "win64" fn cancel(_: *mut c_void, _: PVOID) {}
 
-fn register(
+pub(super) fn register(
     lab: &Lab,
     change: impl FnOnce(&mut NDIS_MINIPORT_DRIVER_CHARACTERISTICS),
 ) -> (i32, u64) {

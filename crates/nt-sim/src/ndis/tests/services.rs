@@ -172,6 +172,25 @@ fn work_items_run_at_passive_level_and_memory_and_processors_are_given() {
             0
         );
         assert_eq!(info[0x18], 3);
+        let mut size = 0_usize;
+        let ask = |to: *mut u8, size: &mut usize| {
+            invoke!(
+                NdisGetProcessorInformationEx,
+                0,
+                to,
+                std::ptr::from_mut(size)
+            ) as i32
+        };
+        let short = ask(std::ptr::null_mut(), &mut size);
+        assert_eq!(
+            (short, size),
+            (NDIS_STATUS_BUFFER_TOO_SHORT, 0x28 + 3 * 0x14)
+        );
+        let mut info = vec![0_u8; size];
+        assert_eq!(ask(info.as_mut_ptr(), &mut size), 0);
+        assert_eq!((info[0x10], info[0x20], info[0x24]), (3, 3, 0x14));
+        let last = &info[0x28 + 2 * 0x14..];
+        assert_eq!((last[2], last[8]), (2, 2), "processor 2, core 2");
     })
     .unwrap();
 }

@@ -3,11 +3,15 @@
 mod cancel;
 mod copy;
 pub(crate) mod device;
+mod direct;
 pub(crate) mod driver;
 mod exports;
 pub(crate) mod file;
 pub(crate) mod irp;
 pub(crate) mod request;
+#[cfg(test)]
+mod tests;
+pub(crate) mod transfer;
 pub(crate) mod work_item;
 mod zw;
 

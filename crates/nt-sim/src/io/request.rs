@@ -5,14 +5,15 @@ use std::sync::{Arc, Weak};
 use nt::sys::{
     FAST_IO_DISPATCH, FILE_OBJECT, IO_SECURITY_CONTEXT, IO_STACK_LOCATION, IO_STATUS_BLOCK, IRP,
     IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL, IRP_MJ_INTERNAL_DEVICE_CONTROL, KEVENT, METHOD_BUFFERED,
-    METHOD_NEITHER, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_NOT_SUPPORTED,
-    STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING,
+    METHOD_IN_DIRECT, METHOD_NEITHER, METHOD_OUT_DIRECT, NTSTATUS, STATUS_ACCESS_DENIED,
+    STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING,
 };
 use parking_lot::Mutex;
 
 use super::{
     copy,
     device::{self, Device},
+    direct::LockedBuffer,
     driver::check_return,
     file::{self, File},
     irp::{self, Irp},
@@ -21,7 +22,7 @@ use crate::{
     invoke,
     ke::dispatcher,
     kernel::kernel,
-    mem,
+    mem::{self, user::Access},
     ob::{self, Body, Kind, Object, security::Descriptor},
     ps, sched,
 };
@@ -41,7 +42,7 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    fn new() -> Arc<Pending> {
+    pub(super) fn new() -> Arc<Pending> {
         let event = Body::new(size_of::<KEVENT>());
         dispatcher::initialize(
             event.address(),
@@ -56,12 +57,17 @@ impl Pending {
         })
     }
 
-    fn set(&self, status: NTSTATUS, information: usize) {
+    pub(super) fn set(&self, status: NTSTATUS, information: usize) {
         *self.result.lock() = Some(IoResult {
             status,
             information,
         });
         dispatcher::update(self.event.address(), |_| 1);
+    }
+
+    /// Lets [`Pending::cancel`] find the packet.
+    pub(super) fn follow(&self, irp: &Arc<Irp>) {
+        *self.irp.lock() = Arc::downgrade(irp);
     }
 
     /// The result, if there is one.
@@ -148,7 +154,7 @@ fn check_access(device: &Object, request: &Open<'_>) -> Result<u32, NTSTATUS> {
     descriptor.check(&ps::current_process().token, request.access)
 }
 
-fn mode(user: bool) -> i8 {
+pub(super) fn mode(user: bool) -> i8 {
     i8::from(user)
 }
 
@@ -206,19 +212,19 @@ fn send_create(
 }
 
 /// Where a packet keeps the address of its system buffer.
-fn system_buffer_of(packet: *mut IRP) -> *mut usize {
+pub(super) fn system_buffer_of(packet: *mut IRP) -> *mut usize {
     packet
         .wrapping_byte_add(std::mem::offset_of!(IRP, AssociatedIrp))
         .cast()
 }
 
-fn stack_size(device: &Device) -> u8 {
+pub(super) fn stack_size(device: &Device) -> u8 {
     // SAFETY: the device object is alive.
     unsafe { (*device.body()).StackSize as u8 }
 }
 
 /// Fills in the first stack location; `file` is referenced until the request is done.
-fn prepare(irp: &Irp, file: &Object, major: u8) -> *mut IO_STACK_LOCATION {
+pub(super) fn prepare(irp: &Irp, file: &Object, major: u8) -> *mut IO_STACK_LOCATION {
     let packet = irp.pointer();
     let object = file.address as *mut FILE_OBJECT;
     // SAFETY: the packet is fresh and ours.
@@ -329,6 +335,16 @@ fn fast_io(file: &Object, device: &Device, control: &Control) -> Option<IoResult
     })
 }
 
+/// A system buffer with these bytes.
+pub(super) fn system_copy(bytes: &[u8]) -> Body {
+    let buffer = Body::new(bytes.len());
+    // SAFETY: the buffer has room for the bytes.
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.address() as *mut u8, bytes.len());
+    }
+    buffer
+}
+
 fn send_control(
     file: &Arc<Object>,
     device: &Arc<Device>,
@@ -354,8 +370,17 @@ fn send_control(
     } else if method == METHOD_NEITHER {
         None
     } else {
-        return Err(STATUS_NOT_SUPPORTED);
+        let input = copy::capture(control.input.0, control.input.1, control.user)?;
+        (!input.is_empty()).then(|| system_copy(&input))
     };
+    let locked = match method {
+        METHOD_IN_DIRECT => LockedBuffer::lock(control.output, control.user, Access::Read)?,
+        METHOD_OUT_DIRECT => LockedBuffer::lock(control.output, control.user, Access::Write)?,
+        _ => None,
+    };
+    let mdl = locked
+        .as_ref()
+        .map_or(std::ptr::null_mut(), LockedBuffer::mdl);
     let buffer_address = system_buffer.as_ref().map_or(0, Body::address);
     let (output, user) = (control.output, control.user);
     let finish = {
@@ -364,7 +389,8 @@ fn send_control(
         let process = ps::current_process();
         Box::new(move |mut status: NTSTATUS, information: usize| {
             // As on Windows: output is copied unless the status is an error.
-            if let Some(buffer) = &system_buffer
+            if method == METHOD_BUFFERED
+                && let Some(buffer) = &system_buffer
                 && status as u32 >> 30 != 3
                 && information > 0
             {
@@ -378,6 +404,7 @@ fn send_control(
                 }
             }
             drop(system_buffer);
+            drop(locked);
             pending.set(status, information);
             kernel().ob.dereference(&file);
         })
@@ -387,14 +414,16 @@ fn send_control(
         format!("IRP_MJ_DEVICE_CONTROL {:#x}", control.code),
         Some(finish),
     );
-    *pending.irp.lock() = Arc::downgrade(&irp);
+    pending.follow(&irp);
     let packet: *mut IRP = irp.pointer();
     // SAFETY: the packet is fresh and ours.
     unsafe { (*packet).RequestorMode = mode(control.user) };
-    if method == METHOD_BUFFERED {
+    if method != METHOD_NEITHER {
         // SAFETY: as above.
         unsafe { system_buffer_of(packet).write(buffer_address) };
     }
+    // SAFETY: as above.
+    unsafe { (*packet).MdlAddress = mdl };
     // SAFETY: as above.
     unsafe { (*packet).UserBuffer = control.output.0 as *mut _ };
     let major = if control.internal {

@@ -1,12 +1,22 @@
 //! System calls that drivers make: files and device controls.
 
+use std::sync::Arc;
+
 use nt::sys::{
     IO_STATUS_BLOCK, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_OBJECT_NAME_INVALID, STATUS_PENDING,
     STATUS_SUCCESS,
 };
 
-use super::request::{self, Control, Open};
-use crate::{exports, ob};
+use super::{
+    request::{self, Control, IoResult, Open, Pending},
+    transfer::{self, Transfer},
+};
+use crate::{
+    exports,
+    ke::dispatcher,
+    kernel::kernel,
+    ob::{self, Kind, Object},
+};
 
 fn write_block(block: *mut IO_STATUS_BLOCK, status: NTSTATUS, information: usize) {
     if !block.is_null() {
@@ -70,6 +80,10 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     #[irql(PASSIVE)]
     fn ZwDeviceIoControlFile(file: usize, event: usize, apc: usize, apc_context: usize, block: *mut IO_STATUS_BLOCK, code: u32, input: usize, input_length: u32, output: usize, output_length: u32) -> i32 {
         let _ = (apc, apc_context);
+        let event = match event_of(event) {
+            Ok(event) => event,
+            Err(status) => return status,
+        };
         let control = Control {
             code,
             input: (input, input_length as usize),
@@ -82,26 +96,90 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
             Ok(pending) => pending,
             Err(status) => return status,
         };
-        if let Some(result) = pending.result() {
-            write_block(block, result.status, result.information);
-            signal(event);
-            return result.status;
-        }
-        let block = block as usize;
-        crate::io::work_item::queue_internal(move || {
-            if let Some(result) = pending.wait(None) {
-                write_block(block as *mut IO_STATUS_BLOCK, result.status, result.information);
-                signal(event);
-            }
-        });
-        STATUS_PENDING
+        report(pending, event, block)
+    }
+
+    /// Reads from a file; with an event, the result may come later.
+    #[irql(PASSIVE)]
+    fn ZwReadFile(file: usize, event: usize, apc: usize, apc_context: usize, block: *mut IO_STATUS_BLOCK, buffer: usize, length: u32, offset: *const i64, key: *const u32) -> i32 {
+        let _ = (apc, apc_context);
+        send_transfer(false, file, event, block, (buffer, length), offset, key)
+    }
+
+    /// Writes to a file; with an event, the result may come later.
+    #[irql(PASSIVE)]
+    fn ZwWriteFile(file: usize, event: usize, apc: usize, apc_context: usize, block: *mut IO_STATUS_BLOCK, buffer: usize, length: u32, offset: *const i64, key: *const u32) -> i32 {
+        let _ = (apc, apc_context);
+        send_transfer(true, file, event, block, (buffer, length), offset, key)
     }
 }
 
-fn signal(event: usize) {
-    if event != 0
-        && let Ok(found) = ob::table_of(event).lookup(event, Some(ob::Kind::Event), 0, false)
-    {
-        crate::ke::dispatcher::update(found.object.address, |_| 1);
+fn send_transfer(
+    write: bool,
+    file: usize,
+    event: usize,
+    block: *mut IO_STATUS_BLOCK,
+    (buffer, length): (usize, u32),
+    offset: *const i64,
+    key: *const u32,
+) -> NTSTATUS {
+    let event = match event_of(event) {
+        Ok(event) => event,
+        Err(status) => return status,
+    };
+    let transfer = Transfer {
+        write,
+        buffer: (buffer, length as usize),
+        // SAFETY: null or a pointer to a LARGE_INTEGER.
+        offset: unsafe { offset.as_ref() }.copied().unwrap_or(0),
+        // SAFETY: null or a pointer to a key.
+        key: unsafe { key.as_ref() }.copied().unwrap_or(0),
+        user: false,
+    };
+    match transfer::transfer(file, &transfer) {
+        Ok(pending) => report(pending, event, block),
+        Err(status) => status,
     }
+}
+
+/// The event behind a handle, taken back to not signaled; 0 names none.
+fn event_of(handle: usize) -> Result<Option<Arc<Object>>, NTSTATUS> {
+    if handle == 0 {
+        return Ok(None);
+    }
+    let found = ob::table_of(handle).lookup(handle, Some(Kind::Event), 0, false)?;
+    dispatcher::update(found.object.address, |_| 0);
+    Ok(Some(found.object))
+}
+
+/// Tells the caller how a request ended: now, or when it does.
+fn report(
+    pending: Arc<Pending>,
+    event: Option<Arc<Object>>,
+    block: *mut IO_STATUS_BLOCK,
+) -> NTSTATUS {
+    if let Some(result) = pending.result() {
+        return finish(result, event.as_deref(), block);
+    }
+    let block = block as usize;
+    if let Some(event) = &event {
+        kernel().ob.reference(event);
+    }
+    crate::io::work_item::queue_internal(move || {
+        if let Some(result) = pending.wait(None) {
+            finish(result, event.as_deref(), block as *mut IO_STATUS_BLOCK);
+        }
+        if let Some(event) = event {
+            kernel().ob.dereference(&event);
+        }
+    });
+    STATUS_PENDING
+}
+
+fn finish(result: IoResult, event: Option<&Object>, block: *mut IO_STATUS_BLOCK) -> NTSTATUS {
+    write_block(block, result.status, result.information);
+    if let Some(event) = event {
+        dispatcher::update(event.address, |_| 1);
+    }
+    result.status
 }

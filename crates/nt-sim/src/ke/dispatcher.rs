@@ -20,6 +20,8 @@ use crate::{
 
 pub(crate) const STATUS_TIMEOUT: i32 = 0x102;
 pub(crate) const STATUS_WAIT_0: i32 = 0;
+/// How a wait in user mode ends when its process does.
+pub(crate) const STATUS_USER_APC: i32 = 0xc0;
 
 /// Object types, as in `DISPATCHER_HEADER.Type`.
 pub(crate) mod kind {
@@ -38,6 +40,8 @@ struct Wait {
     kthread: usize,
     objects: Vec<usize>,
     all: bool,
+    /// The process whose end ends the wait; `None` for waits in kernel mode.
+    process: Option<usize>,
     outcome: Mutex<Option<i32>>,
 }
 
@@ -147,6 +151,12 @@ fn forget(waits: &mut BTreeMap<usize, VecDeque<Arc<Wait>>>, wait: &Arc<Wait>) {
 
 /// Waits for one of `objects`, or for all. `timeout` is in Windows units; `None` waits for ever.
 pub(crate) fn wait(objects: &[usize], all: bool, timeout: Option<i64>) -> i32 {
+    wait_in(false, objects, all, timeout)
+}
+
+/// As [`wait`]; one in user mode ends with [`STATUS_USER_APC`] when the thread's process ends.
+pub(crate) fn wait_in(user_mode: bool, objects: &[usize], all: bool, timeout: Option<i64>) -> i32 {
+    let process = user_mode.then(crate::ps::own_process);
     let thread = sched::current();
     if thread.irql() >= irql::DISPATCH && timeout != Some(0) {
         crate::bugcheck!(Rule::WaitAtDispatch, objects[0], thread.irql();
@@ -164,11 +174,16 @@ pub(crate) fn wait(objects: &[usize], all: bool, timeout: Option<i64>) -> i32 {
     if timeout == Some(0) {
         return STATUS_TIMEOUT;
     }
+    // Looked at under the lock that `interrupt` takes: no wait begins after it.
+    if process.as_ref().is_some_and(|process| process.is_dying()) {
+        return STATUS_USER_APC;
+    }
     let wait = Arc::new(Wait {
         thread: thread.weak(),
         kthread,
         objects: objects.to_vec(),
         all,
+        process: process.map(|process| process.id),
         outcome: Mutex::new(None),
     });
     for &object in objects {
@@ -207,16 +222,35 @@ pub(crate) fn wait(objects: &[usize], all: bool, timeout: Option<i64>) -> i32 {
 }
 
 fn expire(wait: &Arc<Wait>) {
+    end(wait, STATUS_TIMEOUT);
+}
+
+/// Ends a wait that has not ended.
+fn end(wait: &Arc<Wait>, status: i32) {
     let mut waits = kernel().ke.dispatcher.waits.lock();
     let mut outcome = wait.outcome.lock();
     if outcome.is_none() {
-        *outcome = Some(STATUS_TIMEOUT);
+        *outcome = Some(status);
         drop(outcome);
         forget(&mut waits, wait);
         drop(waits);
         if let Some(thread) = wait.thread.upgrade() {
             sched::unblock(&thread);
         }
+    }
+}
+
+/// Ends the waits in user mode of a process, which is dying.
+pub(crate) fn interrupt(process: usize) {
+    let waiting: Vec<Arc<Wait>> = {
+        let waits = kernel().ke.dispatcher.waits.lock();
+        let all = waits.values().flatten();
+        all.filter(|w| w.process == Some(process))
+            .cloned()
+            .collect()
+    };
+    for wait in waiting {
+        end(&wait, STATUS_USER_APC);
     }
 }
 

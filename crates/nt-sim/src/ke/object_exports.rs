@@ -123,15 +123,15 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     /// Waits for an object.
     #[irql(DISPATCH)]
     fn KeWaitForSingleObject(object: *mut u8, reason: i32, mode: i8, alertable: u8, timeout: *const i64) -> i32 {
-        let _ = (reason, mode, alertable);
+        let _ = (reason, alertable);
         check(object as usize, WAITABLE, "something to wait for");
-        dispatcher::wait(&[object as usize], false, timeout_at(timeout))
+        dispatcher::wait_in(mode != 0, &[object as usize], false, timeout_at(timeout))
     }
 
     /// Waits for one of, or for all of, several objects.
     #[irql(DISPATCH)]
     fn KeWaitForMultipleObjects(count: u32, objects: *const *mut u8, wait_type: i32, reason: i32, mode: i8, alertable: u8, timeout: *const i64, blocks: *mut u8) -> i32 {
-        let _ = (reason, mode, alertable);
+        let _ = (reason, alertable);
         if count == 0 || count > 64 || (count > 3 && blocks.is_null()) {
             crate::bugcheck!(Rule::DriverBugCheck, 0xCu64, count;
                 "KeWaitForMultipleObjects for {count} objects: at most 3 without wait blocks, at most 64 with");
@@ -142,6 +142,6 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         for &object in &objects {
             check(object, WAITABLE, "something to wait for");
         }
-        dispatcher::wait(&objects, wait_type == 0, timeout_at(timeout))
+        dispatcher::wait_in(mode != 0, &objects, wait_type == 0, timeout_at(timeout))
     }
 }

@@ -21,15 +21,17 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     /// Sleeps.
     #[irql(APC)]
     fn KeDelayExecutionThread(mode: i8, alertable: u8, interval: *const i64) -> i32 {
-        let _ = (mode, alertable);
+        let _ = alertable;
         // SAFETY: the caller passes an interval.
         let interval = unsafe { interval.read() };
         if interval == 0 {
             sched::yield_point();
             return 0;
         }
-        dispatcher::wait(&[never()], false, Some(interval));
-        0
+        match dispatcher::wait_in(mode != 0, &[never()], false, Some(interval)) {
+            dispatcher::STATUS_TIMEOUT => 0,
+            status => status,
+        }
     }
 
     /// The calling thread.

@@ -10,7 +10,10 @@ use std::{
 
 use super::{Lab, LabError, NtStatus};
 use crate::{
-    io::request::{self, Control, Open},
+    io::{
+        request::{self, Control, Open},
+        transfer::{self, Transfer},
+    },
     kernel::kernel,
     mem::{os::Protection, user::Backing},
     ob::security::generic_to_file,
@@ -126,6 +129,16 @@ impl<'lab> Process<'lab> {
 
     /// Runs a system call of this process.
     fn call<R>(&self, body: impl FnOnce() -> R) -> Result<R, LabError> {
+        if self.process.is_dying() {
+            return Err(LabError::Invalid(format!(
+                "process {} was killed: it makes no more calls",
+                self.process.name
+            )));
+        }
+        self.run(body)
+    }
+
+    fn run<R>(&self, body: impl FnOnce() -> R) -> Result<R, LabError> {
         self.lab
             .enter(|| request::system_call(true, || ps::attached(&self.process, body)))
     }
@@ -216,6 +229,19 @@ impl<'lab> Process<'lab> {
             .ok_or_else(|| LabError::Invalid("the system process has no user memory".into()))
     }
 
+    /// Kills the process while its threads (of the test) are inside system calls: their requests are
+    /// cancelled, their waits in user mode end, and it makes no more calls. Its handles are closed
+    /// when it is dropped, as the last thread of a process closes them.
+    ///
+    /// # Errors
+    /// When the kernel has stopped.
+    pub fn kill(&self) -> Result<(), LabError> {
+        self.lab.enter(|| {
+            self.process.kill();
+            request::cancel_all_of(self.process.id);
+        })
+    }
+
     /// Ends the process: cancels its requests and closes its handles.
     ///
     /// # Errors
@@ -228,7 +254,8 @@ impl<'lab> Process<'lab> {
         if std::mem::replace(&mut self.ended, true) {
             return Ok(());
         }
-        self.call(|| {
+        self.run(|| {
+            self.process.kill();
             request::cancel_all_of(self.process.id);
             for handle in self.process.handles.values() {
                 // Closing one handle may close no other, so each is still there.
@@ -456,6 +483,57 @@ impl Handle<'_> {
             value,
             open: true,
         })
+    }
+
+    /// Reads from the file: sends a read request for `size` bytes and waits for its end.
+    ///
+    /// # Errors
+    /// When the request cannot be sent.
+    pub fn read(&self, offset: i64, size: usize) -> Result<Output, LabError> {
+        let to = self.process.alloc(size.max(1))?;
+        let output = self.transfer(false, (to.address, size), offset)?;
+        let bytes = to.read(0, size);
+        self.process.free(to)?;
+        Ok(Output { bytes, ..output })
+    }
+
+    /// Writes to the file: sends a write request with these bytes and waits for its end.
+    ///
+    /// # Errors
+    /// When the request cannot be sent.
+    pub fn write(&self, offset: i64, bytes: &[u8]) -> Result<Output, LabError> {
+        let from = self.process.alloc(bytes.len().max(1))?;
+        from.write(0, bytes);
+        let output = self.transfer(true, (from.address, bytes.len()), offset)?;
+        self.process.free(from)?;
+        Ok(output)
+    }
+
+    fn transfer(
+        &self,
+        write: bool,
+        buffer: (usize, usize),
+        offset: i64,
+    ) -> Result<Output, LabError> {
+        let transfer = Transfer {
+            write,
+            buffer,
+            offset,
+            key: 0,
+            user: true,
+        };
+        let what = if write { "a write" } else { "a read" };
+        let pending = self
+            .process
+            .call(|| transfer::transfer(self.value, &transfer))?
+            .map_err(|status| LabError::Status {
+                what: what.to_owned(),
+                status: NtStatus(status),
+            })?;
+        let result = self.process.lab.enter(|| pending.wait(None))?;
+        let result =
+            result.ok_or_else(|| LabError::Invalid(format!("{what} ended without a result")))?;
+        Ok(output(result))
     }
 
     /// Closes the handle.

@@ -5,6 +5,7 @@
 
 mod body;
 mod directory;
+mod events;
 mod exports;
 mod handles;
 pub(crate) mod sddl;
@@ -209,5 +210,10 @@ impl std::ops::Deref for TableRef {
 
 /// What the object manager exports.
 pub(crate) fn exports() -> Vec<&'static [Export]> {
-    vec![exports::EXPORTS, exports::DATA, security::EXPORTS]
+    vec![
+        events::EXPORTS,
+        exports::EXPORTS,
+        exports::DATA,
+        security::EXPORTS,
+    ]
 }

@@ -91,6 +91,17 @@ pub(crate) fn current_process() -> Arc<Process> {
         .unwrap_or_else(|| Arc::clone(&ps.system))
 }
 
+/// The process that the current thread belongs to, whatever it is attached to.
+pub(crate) fn own_process() -> Arc<Process> {
+    let ps = &kernel().ps;
+    let thread = sched::current();
+    ps.attached
+        .lock()
+        .get(&thread.id)
+        .and_then(|stack| stack.first().cloned())
+        .unwrap_or_else(|| Arc::clone(&ps.system))
+}
+
 /// Runs `body` as a thread of `process`.
 pub(crate) fn attached<R>(process: &Arc<Process>, body: impl FnOnce() -> R) -> R {
     struct Leave;

@@ -1,6 +1,9 @@
 //! A process.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use crate::{
     kernel::kernel,
@@ -24,11 +27,13 @@ pub(crate) struct Process {
     pub(crate) id: usize,
     pub(crate) name: String,
     /// Runs 32-bit code.
-    pub(crate) is_32_bit: std::sync::atomic::AtomicBool,
+    pub(crate) is_32_bit: AtomicBool,
     pub(crate) token: Token,
     pub(crate) handles: HandleTable,
     /// User memory; the system process has none.
     pub(crate) space: Option<Arc<AddressSpace>>,
+    /// It is being ended: its threads leave their waits in user mode.
+    dying: AtomicBool,
     object: OnceLock<Arc<Object>>,
 }
 
@@ -45,7 +50,7 @@ impl Process {
         Process {
             id,
             name: name.to_owned(),
-            is_32_bit: std::sync::atomic::AtomicBool::new(false),
+            is_32_bit: AtomicBool::new(false),
             token: match kind {
                 ProcessKind::System => Token::system(),
                 ProcessKind::Administrator => Token::administrator(),
@@ -53,6 +58,7 @@ impl Process {
             },
             handles: HandleTable::new(),
             space,
+            dying: AtomicBool::new(false),
             object: OnceLock::new(),
         }
     }
@@ -60,6 +66,17 @@ impl Process {
     /// The object, when anybody has asked for it.
     pub(super) fn known_object(&self) -> Option<Arc<Object>> {
         self.object.get().cloned()
+    }
+
+    /// Whether it is being ended.
+    pub(crate) fn is_dying(&self) -> bool {
+        self.dying.load(Ordering::SeqCst)
+    }
+
+    /// Ends the waits of its threads in user mode, now and from now on.
+    pub(crate) fn kill(&self) {
+        self.dying.store(true, Ordering::SeqCst);
+        crate::ke::dispatcher::interrupt(self.id);
     }
 
     /// The object that drivers know as `PEPROCESS`.

@@ -122,6 +122,7 @@ impl Lab {
             let kernel = kernel::kernel();
             kernel.ob.make_roots();
             crate::ob::fill_types();
+            crate::rtl::features::boot();
             kernel.registry.make_fresh();
             crate::ke::start();
             crate::io::work_item::start();

@@ -4,6 +4,7 @@ mod bitmap;
 pub(crate) mod convert;
 mod crt;
 pub(crate) mod debug;
+pub(crate) mod features;
 mod format;
 mod generic_table;
 mod hash_table;
@@ -15,6 +16,8 @@ mod string;
 mod tests;
 mod text;
 mod version;
+#[cfg(test)]
+mod version_tests;
 
 use crate::export::Export;
 
@@ -25,6 +28,8 @@ pub(crate) fn exports() -> Vec<&'static [Export]> {
         convert::EXPORTS,
         crt::EXPORTS,
         debug::EXPORTS,
+        features::EXPORTS,
+        features::DATA,
         generic_table::EXPORTS,
         hash_table::EXPORTS,
         memory::EXPORTS,

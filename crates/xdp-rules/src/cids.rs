@@ -13,6 +13,8 @@ pub(crate) struct Part {
     offset: u8,
     /// How long a connection ID must be at least.
     end: u8,
+    /// Whether the first eight bytes of a connection ID hold it all, at its start.
+    is_short: bool,
     mask: Bytes,
 }
 
@@ -24,7 +26,22 @@ impl Part {
         Self {
             offset,
             end,
+            is_short: offset == 0 && end <= 8,
             mask: Bytes::load(ones.get(..length).unwrap_or(&ones)),
+        }
+    }
+
+    #[inline]
+    fn head(&self, port: u16) -> u32 {
+        u32::from(port) | u32::from(self.offset) << 16 | u32::from(self.end) << 24
+    }
+
+    /// Returns the key of a connection ID with these first eight bytes.
+    #[inline]
+    fn short(&self, port: u16, start: u64) -> ShortKey {
+        ShortKey {
+            bytes: start & self.mask.low,
+            head: self.head(port),
         }
     }
 }
@@ -37,11 +54,33 @@ impl PartialEq for Part {
 
 impl Eq for Part {}
 
-/// The bytes of the part followed by zeros; the last word has the last four of them, the port and the part.
+/// A part of at most eight bytes at the start: the bytes followed by zeros, the port and the part. Packed, so that a rule's
+/// number fits behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct CidKey([u64; 3]);
+#[repr(C, packed(4))]
+pub(crate) struct ShortKey {
+    bytes: u64,
+    head: u32,
+}
 
-impl Key for CidKey {
+impl Key for ShortKey {
+    #[inline]
+    fn hash(&self, seed: u64) -> u64 {
+        fold(self.bytes ^ seed, u64::from(self.head) ^ ODD)
+    }
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        (self.bytes ^ other.bytes) | u64::from(self.head ^ other.head) == 0
+    }
+}
+
+/// Any other part: the bytes followed by zeros; the last word has the last four of them, the port and the part.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C, packed(4))]
+pub(crate) struct LongKey([u64; 3]);
+
+impl Key for LongKey {
     #[inline]
     fn hash(&self, seed: u64) -> u64 {
         let [low, middle, rest] = self.0;
@@ -55,13 +94,20 @@ impl Key for CidKey {
     }
 }
 
+/// Where the rules for a flow are found.
+pub(crate) enum CidKey {
+    Short(ShortKey),
+    Long(LongKey),
+}
+
 pub(crate) struct Cids<S: Store> {
     /// How many rules name a port.
     ports: Table<u16, S>,
     /// A bit for the low bits of each of these ports: most packets are of no interest here, and end at this.
     wanted: [u64; 16],
     pub(crate) groups: Groups<Part, S>,
-    pub(crate) table: Table<CidKey, S>,
+    pub(crate) short: Table<ShortKey, S>,
+    pub(crate) long: Table<LongKey, S>,
 }
 
 impl<S: Store> Cids<S> {
@@ -70,7 +116,8 @@ impl<S: Store> Cids<S> {
             ports: Table::new(pool, seed),
             wanted: [0; 16],
             groups: Groups::new(pool),
-            table: Table::new(pool, seed),
+            short: Table::new(pool, seed),
+            long: Table::new(pool, seed),
         }
     }
 
@@ -90,22 +137,60 @@ impl<S: Store> Cids<S> {
     /// Returns the earliest rule for a packet with this port and connection ID if it is earlier than `best`.
     #[inline]
     pub(crate) fn find(&self, port: u16, cid: &[u8], mut best: u32) -> u32 {
-        let bytes = Bytes::load(cid);
+        let start = Bytes::start(cid);
         for group in self.groups.iter() {
             if group.head >= best {
                 break;
             }
-            if usize::from(group.part.end) <= cid.len() {
-                best = best.min(self.table.find(&bytes.key(port, &group.part)));
+            let part = &group.part;
+            if usize::from(part.end) <= cid.len() {
+                best = best.min(if part.is_short {
+                    self.find_short(port, start, part)
+                } else {
+                    self.find_long(port, cid, part)
+                });
             }
         }
         best
     }
 
-    pub(crate) fn reserve_one(&mut self, pool: &mut Pool<S>) -> Result<(), OutOfMemory> {
+    #[inline]
+    fn find_short(&self, port: u16, start: u64, part: &Part) -> u32 {
+        let key = part.short(port, start);
+        if let Some(id) = self.short.find_only(&key) {
+            return id;
+        }
+        match self.short.find_soon(&key, self.short.hash(&key)) {
+            Some(id) => id,
+            None => self.find_short_further(port, start, part),
+        }
+    }
+
+    /// Takes the parts of the key, in registers: the whole key would be put into memory before it is known whether this is called.
+    #[cold]
+    #[inline(never)]
+    fn find_short_further(&self, port: u16, start: u64, part: &Part) -> u32 {
+        let key = part.short(port, start);
+        self.short.find_further(key, self.short.hash(&key))
+    }
+
+    #[inline(never)]
+    fn find_long(&self, port: u16, cid: &[u8], part: &Part) -> u32 {
+        self.long.find(&Bytes::load(cid).key(port, part))
+    }
+
+    pub(crate) fn reserve_one(
+        &mut self,
+        pool: &mut Pool<S>,
+        flow: &Flow,
+    ) -> Result<(), OutOfMemory> {
         self.ports.reserve_one(pool)?;
         self.groups.reserve_one(pool)?;
-        self.table.reserve_one(pool)
+        if Part::of(&flow.cid).is_short {
+            self.short.reserve_one(pool)
+        } else {
+            self.long.reserve_one(pool)
+        }
     }
 
     /// Notes one rule more for a port.
@@ -150,7 +235,12 @@ impl<S: Store> Cids<S> {
 pub(crate) fn place(flow: &Flow) -> (Part, CidKey) {
     let part = Part::of(&flow.cid);
     let bytes = Bytes::load(flow.cid.padded());
-    (part, bytes.headed(flow.port, &part))
+    let key = if part.is_short {
+        CidKey::Short(part.short(flow.port, bytes.low))
+    } else {
+        CidKey::Long(bytes.headed(flow.port, &part))
+    };
+    (part, key)
 }
 
 /// The first twenty bytes of a connection ID, zeros behind its end; first byte lowest.
@@ -201,9 +291,18 @@ impl Bytes {
         }
     }
 
+    /// Reads the first eight bytes, or all there are.
+    #[inline]
+    fn start(cid: &[u8]) -> u64 {
+        match cid.first_chunk() {
+            Some(first) => u64::from_le_bytes(*first),
+            None => Self::load(cid).low,
+        }
+    }
+
     /// Cuts out a part, as a key.
     #[inline]
-    fn key(self, port: u16, part: &Part) -> CidKey {
+    fn key(self, port: u16, part: &Part) -> LongKey {
         let bytes = if part.offset == 0 {
             self
         } else {
@@ -218,10 +317,9 @@ impl Bytes {
     }
 
     #[inline]
-    fn headed(self, port: u16, part: &Part) -> CidKey {
-        let head = u32::from(port) | u32::from(part.offset) << 16 | u32::from(part.end) << 24;
-        let rest = u64::from(head) << 32 | u64::from(self.high);
-        CidKey([self.low, self.middle, rest])
+    fn headed(self, port: u16, part: &Part) -> LongKey {
+        let rest = u64::from(part.head(port)) << 32 | u64::from(self.high);
+        LongKey([self.low, self.middle, rest])
     }
 
     /// Moves all bytes forward.
@@ -247,13 +345,13 @@ mod tests {
     use super::*;
 
     /// The same by bytes.
-    fn expected(port: u16, cid: &[u8], [offset, end]: [u8; 2]) -> CidKey {
+    fn expected(port: u16, cid: &[u8], [offset, end]: [u8; 2]) -> LongKey {
         let mut bytes = [0u8; 20];
         let cut = &cid[usize::from(offset)..usize::from(end)];
         bytes[..cut.len()].copy_from_slice(cut);
         let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight"));
         let head = u64::from(port) | u64::from(offset) << 16 | u64::from(end) << 24;
-        CidKey([word(0), word(8), head << 32 | word(12) >> 32])
+        LongKey([word(0), word(8), head << 32 | word(12) >> 32])
     }
 
     #[test]
@@ -274,7 +372,17 @@ mod tests {
                         cid: slice,
                     };
                     let (found, rule) = place(&flow);
-                    assert!(found == part && rule == key, "{length} {offset} {end}");
+                    let same = match rule {
+                        CidKey::Long(rule) => rule == key,
+                        CidKey::Short(rule) => {
+                            let ShortKey { bytes, head } = rule;
+                            let LongKey([low, middle, rest]) = key;
+                            rule == part.short(443, Bytes::start(cid))
+                                && (low, middle) == (bytes, 0)
+                                && rest == u64::from(head) << 32
+                        }
+                    };
+                    assert!(found == part && same, "{length} {offset} {end}");
                 }
             }
         }

@@ -3,7 +3,7 @@
 use crate::NONE;
 use crate::address::Address;
 use crate::arena::{Arena, Ring};
-use crate::cids::{self, Cids};
+use crate::cids::{self, CidKey, Cids};
 use crate::hash::Key;
 use crate::pattern::Flow;
 use crate::port_sets::PortSets;
@@ -215,8 +215,8 @@ impl<A: Address, S: Store> Index<S> for ByPrefix<A, S> {
 impl<S: Store> Index<S> for Cids<S> {
     type At = Flow;
 
-    fn reserve(&mut self, pool: &mut Pool<S>, _: Flow) -> Result<(), OutOfMemory> {
-        self.reserve_one(pool)
+    fn reserve(&mut self, pool: &mut Pool<S>, flow: Flow) -> Result<(), OutOfMemory> {
+        self.reserve_one(pool, &flow)
     }
 
     fn insert<P, T>(
@@ -235,7 +235,10 @@ impl<S: Store> Index<S> for Cids<S> {
                 self.groups.add(part, id)?;
             }
         }
-        enter(&mut self.table, arena, key, id);
+        match key {
+            CidKey::Short(key) => enter(&mut self.short, arena, key, id),
+            CidKey::Long(key) => enter(&mut self.long, arena, key, id),
+        }
         self.add_port(flow.port);
         Ok(())
     }
@@ -245,7 +248,10 @@ impl<S: Store> Index<S> for Cids<S> {
         let Some(group) = self.groups.get(part) else {
             return;
         };
-        quit(&mut self.table, arena, key, id);
+        match key {
+            CidKey::Short(key) => quit(&mut self.short, arena, key, id),
+            CidKey::Long(key) => quit(&mut self.long, arena, key, id),
+        }
         let head = arena.leave(Ring::Peers, group.head, id);
         if head != group.head {
             self.groups.set_head(part, head);
@@ -259,7 +265,8 @@ impl<S: Store> Index<S> for Cids<S> {
 
     fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
         self.groups.relabel(&rename);
-        self.table.relabel(&rename);
+        self.short.relabel(&rename);
+        self.long.relabel(&rename);
     }
 }
 

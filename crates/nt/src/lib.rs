@@ -23,6 +23,7 @@ pub mod memory;
 pub mod ndis;
 pub mod nmr;
 pub mod notify;
+pub mod pcw;
 pub mod pool;
 pub mod process;
 pub mod processor;

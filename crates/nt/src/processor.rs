@@ -34,6 +34,18 @@ impl ProcessorNumber {
         self.0
     }
 
+    /// The processor's group.
+    #[must_use]
+    pub const fn group(self) -> u16 {
+        self.0.Group
+    }
+
+    /// The processor's number in its group.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0.Number
+    }
+
     /// The processor's index; `None` when there is no such processor.
     #[must_use]
     pub fn index(self) -> Option<u32> {
@@ -50,6 +62,16 @@ impl ProcessorNumber {
 pub fn current_index() -> u32 {
     // SAFETY: the number is not wanted.
     unsafe { ntoskrnl::KeGetCurrentProcessorNumberEx(core::ptr::null_mut()) }
+}
+
+/// The processor that runs this; below DISPATCH_LEVEL it may have changed by the time it is used.
+#[must_use]
+#[inline]
+pub fn current() -> ProcessorNumber {
+    let mut number = PROCESSOR_NUMBER::zeroed();
+    // SAFETY: a local.
+    let _ = unsafe { ntoskrnl::KeGetCurrentProcessorNumberEx(&mut number) };
+    ProcessorNumber(number)
 }
 
 /// The number of running processors.

@@ -58,14 +58,23 @@ pub(crate) fn deferred(passive: Passive<'_>) -> Result<usize> {
 
 pub(crate) fn trace(passive: Passive<'_>) -> Result<usize> {
     let provider = EventProvider::register(&CLASS, passive)?;
-    let _ = provider.is_enabled(5, 1);
-    provider.write(&EVENT_DESCRIPTOR::zeroed(), &[b"one", b"two"])?;
+    let mut event = EVENT_DESCRIPTOR::zeroed();
+    (event.Id, event.Level, event.Keyword) = (9, 4, 2);
+    provider.write(&event, &[b"one", b"", b"two"])?;
+    provider.write(&EVENT_DESCRIPTOR { Level: 5, ..event }, &[])?;
     let many = [&b"x"[..]; 17];
     assert_eq!(
         provider.write(&EVENT_DESCRIPTOR::zeroed(), &many),
         Err(Status::INVALID_PARAMETER)
     );
-    Ok(1)
+    // A keyword that nobody wants, and a level; then the event above.
+    let wanted =
+        [(4, 4), (5, 2), (4, 2)].map(|(level, keyword)| provider.is_enabled(level, keyword));
+    Ok(match wanted {
+        [false, false, false] => 1,
+        [false, false, true] => 2,
+        _ => 0,
+    })
 }
 
 pub(crate) fn rundown(passive: Passive<'_>) -> Result<usize> {
@@ -149,6 +158,8 @@ pub(crate) fn processors(passive: Passive<'_>) -> Result<usize> {
         assert_eq!(number.index(), Some(index));
         let pinned = Pinned::to(number, passive);
         assert_eq!(processor::current_index(), index);
+        assert_eq!(processor::current(), number);
+        assert_eq!((u32::from(number.number()), number.group()), (index, 0));
         drop(pinned);
     }
     assert_eq!(

@@ -5,6 +5,7 @@ use nt::io::{
     FastControl, Irp, IrpSlot,
 };
 use nt::memory::{Mode, UserMapping};
+use nt::pcw::Instance;
 use nt::security::SecurityDescriptor;
 use nt::string::UnicodeStr;
 use nt::sync::PushLock;
@@ -13,6 +14,7 @@ use nt::work::WorkItem;
 use nt::{Arc, Passive, Result, Status, Tag};
 
 use crate::answers::{deferred, events, locks, processors, rundown, thread, timer, trace};
+use crate::counters::{Values, count, counters};
 use crate::keys::{CLASS_KEY, close, create_key, registry, set_value, watch};
 use crate::memory::{fill, lend, look};
 use crate::modules::modules;
@@ -54,11 +56,14 @@ pub(crate) const PROCESSORS: u32 = code(18, 0);
 pub(crate) const LOOK: u32 = code(19, 0);
 pub(crate) const PUBLISHED: u32 = code(20, 0);
 pub(crate) const EVENTS: u32 = code(21, 0);
+pub(crate) const START_COUNTING: u32 = code(22, 0);
+pub(crate) const COUNT: u32 = code(23, 0);
 
 /// What is behind a handle: a waiting request, and pages lent to the process.
 pub(crate) struct Object {
     waiting: Arc<IrpSlot>,
     pub(crate) lent: PushLock<Option<UserMapping>>,
+    pub(crate) counted: PushLock<Option<Instance<Values>>>,
 }
 
 pub(crate) struct Wrapped {
@@ -121,6 +126,7 @@ impl Driver for Wrapped {
                     Object {
                         waiting,
                         lent: PushLock::new(None),
+                        counted: PushLock::new(None),
                     },
                 )?))
             }
@@ -134,6 +140,7 @@ impl Driver for Wrapped {
         }
         // In whatever process the last handle is closed.
         drop(file.lent.write(passive).take());
+        drop(file.counted.write(passive).take());
     }
 
     fn control(
@@ -199,6 +206,8 @@ impl Wrapped {
             LOOK => look(file, passive),
             PUBLISHED => published(passive),
             EVENTS => events(passive),
+            START_COUNTING => counters(file, passive),
+            COUNT => count(file, passive),
             FINISH => {
                 let irp = file.waiting.take().ok_or(Status::NOT_FOUND)?;
                 let _ = irp.complete(Status::SUCCESS, 5);

@@ -4,6 +4,7 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 mod answers;
+mod counters;
 mod driver;
 mod keys;
 mod memory;
@@ -17,8 +18,9 @@ use nt::sys::{DRIVER_OBJECT, GENERIC_ALL, NTSTATUS, UNICODE_STRING};
 use nt_sim::{FaultPlan, Handle, Lab, LabError, NtStatus, Process};
 
 use self::driver::{
-    COPY, DPC, ECHO, EVENTS, FAST, FILL, FINISH, LOCKS, LOOK, MAP, NMR, PARK, PROCESSORS,
-    PUBLISHED, REGISTRY, RUNDOWN, THREAD, TIMER, TRACE, WATCH, WORK, Wrapped, code,
+    CLASS, COPY, COUNT, DPC, ECHO, EVENTS, FAST, FILL, FINISH, LOCKS, LOOK, MAP, NMR, PARK,
+    PROCESSORS, PUBLISHED, REGISTRY, RUNDOWN, START_COUNTING, THREAD, TIMER, TRACE, WATCH, WORK,
+    Wrapped, code,
 };
 
 nt::kernel_fn! {
@@ -105,6 +107,53 @@ fn modules_attach_and_detach_and_events_are_traced() {
         assert_eq!(ask(handle, NMR), 3);
         assert_eq!(ask(handle, TRACE), 1);
     });
+}
+
+#[test]
+fn events_carry_their_fields_to_whoever_listens() {
+    let lab = Lab::boot().unwrap();
+    // A GUID as it lies in memory.
+    let mut provider = [0; 16];
+    provider[..4].copy_from_slice(&CLASS.Data1.to_le_bytes());
+    provider[4..6].copy_from_slice(&CLASS.Data2.to_le_bytes());
+    provider[6..8].copy_from_slice(&CLASS.Data3.to_le_bytes());
+    provider[8..].copy_from_slice(&CLASS.Data4);
+    in_lab(&lab, |_, handle| {
+        assert_eq!(ask(handle, TRACE), 1);
+        assert_eq!(lab.take_events().unwrap(), []);
+        lab.listen(provider, 4, 2).unwrap();
+        assert_eq!(ask(handle, TRACE), 0b10);
+        let events = lab.take_events().unwrap();
+        assert_eq!(events.len(), 1);
+        assert_eq!(
+            (events[0].provider, &events[0].data[..]),
+            (provider, &b"onetwo"[..])
+        );
+        // Identifier 9, level 4, keyword 2.
+        assert_eq!(
+            events[0].descriptor,
+            [9, 0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]
+        );
+    });
+}
+
+#[test]
+fn counters_are_collected_as_long_as_their_instance_lives() {
+    let lab = Lab::boot().unwrap();
+    let collect = || lab.counter_instances("Wrapped Values").unwrap();
+    in_lab(&lab, |_, handle| {
+        ask(handle, START_COUNTING);
+        assert_eq!(ask(handle, COUNT), 3);
+        let [instance] = &collect()[..] else {
+            panic!("{:?}", collect());
+        };
+        let bytes = [1, 2, 0x1_0000_0003_u64].map(u64::to_le_bytes).concat();
+        assert_eq!(
+            (&instance.name[..], &instance.blocks),
+            ("one", &vec![bytes])
+        );
+    });
+    assert!(collect().is_empty());
 }
 
 #[test]

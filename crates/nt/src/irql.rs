@@ -2,7 +2,8 @@
 //!
 //! A token is made where the kernel promises a level (a callback, a held spin lock) and is asked for by what needs the
 //! level. It speaks of the moment it was made: code that raises the level keeps its lower tokens, and must not use
-//! them until the level is lowered again.
+//! them until the level is lowered again. For the same reason guards that raise the level are dropped in the reverse
+//! order of their making.
 
 use core::marker::PhantomData;
 

@@ -1,6 +1,6 @@
 //! Threads, timers, deferred calls, tracing, run-down, locks, processors.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nt::etw::EventProvider;
@@ -190,4 +190,35 @@ pub(crate) fn events(passive: Passive<'_>) -> Result<usize> {
     assert_eq!(event.wait_user(None, passive), Status::SUCCESS);
     thread.join(passive);
     Ok(2)
+}
+
+/// A program that waits in the driver.
+pub(crate) struct UserWait {
+    never: Event,
+    outcome: AtomicUsize,
+}
+
+const NOBODY: usize = 0x1_0000_0000;
+const WAITING: usize = 0x2_0000_0000;
+
+impl UserWait {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            never: Event::manual_reset(TAG, false)?,
+            outcome: AtomicUsize::new(NOBODY),
+        })
+    }
+
+    /// Waits for what never happens.
+    pub(crate) fn wait(&self, passive: Passive<'_>) -> usize {
+        self.outcome.store(WAITING, Ordering::SeqCst);
+        let status = self.never.wait_user(None, passive).0 as usize;
+        self.outcome.store(status, Ordering::SeqCst);
+        status
+    }
+
+    /// How the wait ended.
+    pub(crate) fn outcome(&self) -> usize {
+        self.outcome.load(Ordering::SeqCst)
+    }
 }

@@ -13,7 +13,9 @@ use nt::sys::{FILE_DEVICE_SECURE_OPEN, FILE_DEVICE_UNKNOWN, GUID, REG_BINARY};
 use nt::work::WorkItem;
 use nt::{Arc, Passive, Result, Status, Tag};
 
-use crate::answers::{deferred, events, locks, processors, rundown, thread, timer, trace};
+use crate::answers::{
+    UserWait, deferred, events, locks, processors, rundown, thread, timer, trace,
+};
 use crate::counters::{Values, count, counters};
 use crate::keys::{CLASS_KEY, close, create_key, registry, set_value, watch};
 use crate::memory::{fill, lend, look};
@@ -58,10 +60,13 @@ pub(crate) const PUBLISHED: u32 = code(20, 0);
 pub(crate) const EVENTS: u32 = code(21, 0);
 pub(crate) const START_COUNTING: u32 = code(22, 0);
 pub(crate) const COUNT: u32 = code(23, 0);
+pub(crate) const WAIT: u32 = code(24, 0);
+pub(crate) const WAITED: u32 = code(25, 0);
 
 /// What is behind a handle: a waiting request, and pages lent to the process.
 pub(crate) struct Object {
     waiting: Arc<IrpSlot>,
+    wait: UserWait,
     pub(crate) lent: PushLock<Option<UserMapping>>,
     pub(crate) counted: PushLock<Option<Instance<Values>>>,
 }
@@ -125,6 +130,7 @@ impl Driver for Wrapped {
                     TAG,
                     Object {
                         waiting,
+                        wait: UserWait::new()?,
                         lent: PushLock::new(None),
                         counted: PushLock::new(None),
                     },
@@ -208,6 +214,8 @@ impl Wrapped {
             EVENTS => events(passive),
             START_COUNTING => counters(file, passive),
             COUNT => count(file, passive),
+            WAIT => Ok(file.wait.wait(passive)),
+            WAITED => Ok(file.wait.outcome()),
             FINISH => {
                 let irp = file.waiting.take().ok_or(Status::NOT_FOUND)?;
                 let _ = irp.complete(Status::SUCCESS, 5);

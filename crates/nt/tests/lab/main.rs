@@ -19,8 +19,8 @@ use nt_sim::{FaultPlan, Handle, Lab, LabError, NtStatus, Process};
 
 use self::driver::{
     CLASS, COPY, COUNT, DPC, ECHO, EVENTS, FAST, FILL, FINISH, LOCKS, LOOK, MAP, NMR, PARK,
-    PROCESSORS, PUBLISHED, REGISTRY, RUNDOWN, START_COUNTING, THREAD, TIMER, TRACE, WATCH, WORK,
-    Wrapped, code,
+    PROCESSORS, PUBLISHED, REGISTRY, RUNDOWN, START_COUNTING, THREAD, TIMER, TRACE, WAIT, WAITED,
+    WATCH, WORK, Wrapped, code,
 };
 
 nt::kernel_fn! {
@@ -378,6 +378,30 @@ fn the_descriptor_is_in_force_and_can_be_overridden() {
         let report = driver.unload().unwrap();
         assert!(report.is_clean(), "{report}");
     }
+}
+
+#[test]
+fn a_wait_of_a_program_ends_with_it() {
+    let lab = Lab::builder().cpus(2).boot().unwrap();
+    in_lab(&lab, |program, _| {
+        let victim = lab.administrator("victim").unwrap();
+        let handle = victim
+            .open(r"\Device\wrapped")
+            .ea("Open", b"value")
+            .open()
+            .unwrap();
+        let watch = handle.duplicate(program, GENERIC_ALL).unwrap();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| drop(handle.control(WAIT, &[], 8)));
+            while ask(&watch, WAITED) != 0x2_0000_0000 {
+                std::thread::yield_now();
+            }
+            victim.kill().unwrap();
+            waiter.join().unwrap();
+        });
+        assert_eq!(ask(&watch, WAITED), Status::USER_APC.0 as usize);
+        watch.close().unwrap();
+    });
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod rtl;
 mod sched;
 mod seh;
 mod symbols;
+mod sync;
 mod trace;
 mod verifier;
 

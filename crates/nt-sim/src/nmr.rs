@@ -6,11 +6,11 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU8, Ordering},
 };
 
+use crate::sync::Mutex;
 use nt::sys::{
     GUID, NPI_CLIENT_CHARACTERISTICS, NPI_PROVIDER_CHARACTERISTICS, NPI_REGISTRATION_INSTANCE,
     NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS,
 };
-use parking_lot::Mutex;
 
 use crate::{
     exports, invoke, ke::dispatcher, kernel::kernel, mem::caller, ob::Body, verifier::Rule,

@@ -4,7 +4,7 @@ use std::{any::Any, arch::global_asm, panic::resume_unwind};
 
 use crate::{
     export::{Exit, Raise},
-    sched,
+    sched, sync,
 };
 
 /// A call into a driver that has not returned yet. Lives on the host stack.
@@ -155,9 +155,11 @@ global_asm!(
 ///
 /// # Panics
 /// Unwinds when the kernel stopped, or an exception left the driver, during the call.
+#[track_caller]
 pub(crate) fn call_driver(function: *const (), arguments: &[u64]) -> u64 {
     let mut padded = [0; 16];
     assert!(arguments.len() <= padded.len(), "too many arguments");
+    sync::assert_none_held();
     padded[..arguments.len()].copy_from_slice(arguments);
     let block = sched::current().block();
     let mut frame = CallFrame {

@@ -8,8 +8,8 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use crate::sync::Mutex;
 use nt::sys::{NTSTATUS, STATUS_OBJECT_NAME_NOT_FOUND};
-use parking_lot::Mutex;
 
 use crate::{
     export::Export,

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use crate::sync::Mutex;
 use nt::sys::{
     NTSTATUS, OBJECT_ATTRIBUTES, STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND,
     STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS,
 };
-use parking_lot::Mutex;
 
 use crate::{
     exports, invoke,

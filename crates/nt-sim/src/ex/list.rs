@@ -3,8 +3,8 @@
 //! The lock's memory is not touched: drivers may only reach such a list through these functions with the same lock, so a
 //! lock of our own per lock address does.
 
+use crate::sync::{Mutex, MutexGuard};
 use nt::sys::{LIST_ENTRY, SINGLE_LIST_ENTRY};
-use parking_lot::{Mutex, MutexGuard};
 
 use crate::exports;
 use crate::mem::guest;

@@ -6,8 +6,8 @@
 
 use std::mem::offset_of;
 
+use crate::sync::{Mutex, MutexGuard};
 use nt::sys::{SLIST_ENTRY, SLIST_HEADER};
-use parking_lot::{Mutex, MutexGuard};
 
 use crate::exports;
 use crate::kernel::strict;

@@ -8,8 +8,8 @@ use std::{
     },
 };
 
+use crate::sync::Mutex;
 use nt::sys::EXT_DELETE_PARAMETERS;
-use parking_lot::Mutex;
 
 use crate::{
     clock::Key, exports, invoke, ke::dpc, kernel::kernel, mem::caller, ob::Body, sched,

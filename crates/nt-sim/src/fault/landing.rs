@@ -18,7 +18,7 @@ use crate::{
     },
     pe, sched,
     seh::{self, Context, ExceptionRecord, RBX, RDI, RSP, status},
-    symbols,
+    symbols, sync,
     verifier::Rule,
 };
 
@@ -136,6 +136,8 @@ fn runs_on(stack: &arch::KernelStack, rsp: usize) -> bool {
 extern "sysv64" fn land(landing: &mut Landing) -> ! {
     if landing.place == Place::Driver {
         make_room(&landing.context);
+    } else {
+        sync::abandon();
     }
     let outcome = catch_unwind(AssertUnwindSafe(|| deal_with(landing)));
     let payload = match outcome {

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     arch, sched,
     seh::{self, status},
+    sync,
 };
 
 const SIGNALS: [libc::c_int; 5] = [
@@ -242,7 +243,8 @@ fn land(registers: &mut Registers<'_>, event: Event) -> bool {
         Event::Exception(code) => code,
         _ => return false,
     };
-    if seh::linked_handler_catches() {
+    // Going back would skip kernel code that holds a lock: not what the driver guards.
+    if seh::linked_handler_catches() && !sync::any_held() {
         let (rip, rdi, rsi) = seh::linked_way_back(code);
         registers.set_gpr(7, rdi);
         registers.set_gpr(6, rsi);

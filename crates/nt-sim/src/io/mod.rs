@@ -17,7 +17,7 @@ mod zw;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::export::Export;
 

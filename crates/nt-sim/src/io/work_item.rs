@@ -8,8 +8,8 @@ use std::{
     },
 };
 
+use crate::sync::Mutex;
 use nt::sys::WORK_QUEUE_ITEM;
-use parking_lot::Mutex;
 
 use super::driver::check_return;
 use crate::{

@@ -8,8 +8,8 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use crate::sync::Mutex;
 use nt::sys::{DISPATCHER_HEADER, KMUTANT};
-use parking_lot::Mutex;
 
 use crate::{
     irql,

@@ -12,8 +12,8 @@ use std::{
     },
 };
 
+use crate::sync::Mutex;
 use nt::sys::KDPC;
-use parking_lot::Mutex;
 
 use crate::{
     arch::KernelStack,

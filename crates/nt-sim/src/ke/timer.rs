@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::sync::Mutex;
 use nt::sys::{KDPC, KTIMER};
-use parking_lot::Mutex;
 
 use super::{
     dispatcher::{self, kind},

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use self::faults::Faults;
 use self::phys::Phys;

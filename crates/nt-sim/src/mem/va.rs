@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use super::os::{Protection, Reservation};
 use super::phys::{Pfn, Phys, Run};

@@ -9,8 +9,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use crate::sync::Mutex;
 use nt::sys::UNICODE_STRING;
-use parking_lot::Mutex;
 
 use crate::arch::{ThunkKind, ThunkPage};
 use crate::export::{self, Export};

@@ -8,12 +8,12 @@ use std::{
     },
 };
 
+use crate::sync::{Mutex, RwLock};
 use nt::sys::{
     GUID, MediaConnectStateConnected, NDIS_MEDIUM, NDIS_OFFLOAD, NDIS_PHYSICAL_MEDIUM,
     NDIS_RECEIVE_SCALE_CAPABILITIES, NET_IF_MEDIA_CONNECT_STATE, NdisMedium802_3,
     NdisPhysicalMedium802_3,
 };
-use parking_lot::{Mutex, RwLock};
 
 use super::{
     layer::{Layer, Part},

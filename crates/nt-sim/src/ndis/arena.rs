@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::{kernel::strict, verifier::Rule};
 

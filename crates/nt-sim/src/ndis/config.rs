@@ -2,6 +2,7 @@
 
 use std::{ffi::c_void, sync::Arc};
 
+use crate::sync::Mutex;
 use nt::sys::{
     BINARY_DATA, NDIS_CONFIGURATION_OBJECT, NDIS_CONFIGURATION_PARAMETER,
     NDIS_CONFIGURATION_PARAMETER_ParameterData, NDIS_OBJECT_TYPE_CONFIGURATION_OBJECT,
@@ -9,7 +10,6 @@ use nt::sys::{
     NDIS_STATUS_SUCCESS, NdisParameterBinary, NdisParameterHexInteger, NdisParameterInteger,
     NdisParameterMultiString, NdisParameterString, UNICODE_STRING,
 };
-use parking_lot::Mutex;
 
 use super::{
     adapter::guid_text,

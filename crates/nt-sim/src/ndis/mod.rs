@@ -44,8 +44,8 @@ use std::{
     },
 };
 
+use crate::sync::{Mutex, RwLock};
 use nt::sys::NDIS_OBJECT_HEADER;
-use parking_lot::{Mutex, RwLock};
 
 use crate::{
     export::Export,

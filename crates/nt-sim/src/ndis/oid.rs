@@ -9,11 +9,11 @@ use std::{
     },
 };
 
+use crate::sync::Mutex;
 use nt::sys::{
     NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST, NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_PENDING,
     NDIS_STATUS_REQUEST_ABORTED, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
 };
-use parking_lot::Mutex;
 
 use super::{
     adapter::Adapter,

@@ -6,11 +6,11 @@ use std::{
     sync::atomic::{AtomicI64, Ordering},
 };
 
+use crate::sync::Mutex;
 use nt::sys::{
     MDL, NDIS_OBJECT_TYPE_DEFAULT, NET_BUFFER, NET_BUFFER_LIST, NET_BUFFER_LIST_CONTEXT,
     NET_BUFFER_LIST_POOL_PARAMETERS, NET_BUFFER_POOL_PARAMETERS,
 };
-use parking_lot::Mutex;
 
 use super::{
     memory,

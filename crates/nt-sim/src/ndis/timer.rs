@@ -5,11 +5,11 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use crate::sync::Mutex;
 use nt::sys::{
     NDIS_OBJECT_TYPE_TIMER_CHARACTERISTICS, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
     NDIS_TIMER_CHARACTERISTICS,
 };
-use parking_lot::Mutex;
 
 use super::{
     layer::callback,

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::sync::Mutex;
 use nt::sys::NDIS_RECEIVE_FLAGS_RESOURCES;
-use parking_lot::Mutex;
 
 use super::{
     layer::{Layer, Part, State, at},

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use crate::sync::Mutex;
 use nt::sys::{
     Ieee8021QNetBufferListInfo, MDL, NetBufferListHashInfo, NetBufferListHashValue,
     TcpIpChecksumNetBufferListInfo, TcpLargeSendNetBufferListInfo, TcpRecvSegCoalesceInfo,
 };
-use parking_lot::Mutex;
 
 use super::{
     frame::{Frame, FrameInfo},

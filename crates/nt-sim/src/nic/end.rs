@@ -8,8 +8,8 @@ use std::{
     },
 };
 
+use crate::sync::Mutex;
 use nt::sys::NET_BUFFER_LIST;
-use parking_lot::Mutex;
 
 use super::{buffers, device::Device, frame::Frame};
 use crate::ndis::{

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::sync::Mutex;
 use nt::sys::*;
-use parking_lot::Mutex;
 
 use super::{Nic, rss::Rss};
 use crate::ndis::{

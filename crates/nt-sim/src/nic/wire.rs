@@ -9,12 +9,12 @@ use std::{
     },
 };
 
+use crate::sync::Mutex;
 use nt::sys::{
     NDIS_OID_REQUEST, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL, NDIS_RECEIVE_FLAGS_RESOURCES,
     NDIS_RECEIVE_FLAGS_SINGLE_QUEUE, NDIS_STATUS, NDIS_STATUS_NOT_SUPPORTED,
     NDIS_STATUS_REQUEST_ABORTED, NDIS_STATUS_SUCCESS, NetBufferListCancelId,
 };
-use parking_lot::Mutex;
 
 use super::{
     Nic,

@@ -8,8 +8,8 @@ use std::{
     },
 };
 
+use crate::sync::Mutex;
 use nt::sys::{NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH};
-use parking_lot::Mutex;
 
 use super::{Kind, Object};
 use crate::{kernel::kernel, mem::caller};

@@ -20,7 +20,7 @@ use std::{
     },
 };
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 pub(crate) use self::{
     body::Body,

@@ -2,10 +2,10 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::sync::Mutex;
 use nt::sys::{
     GUID, NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS, UNICODE_STRING,
 };
-use parking_lot::Mutex;
 
 use super::text::load_unicode;
 use crate::ex::pool;

@@ -1,6 +1,6 @@
 //! What drivers print for a debugger.
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use super::format::Arguments;
 use super::print::format_narrow;

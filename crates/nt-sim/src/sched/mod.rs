@@ -14,13 +14,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 pub(crate) use self::thread::{Thread, ThreadKind};
 use crate::{
     export::Exit,
     kernel::{kernel, seeded, try_kernel},
     mem::caller::KERNEL,
+    sync,
 };
 
 /// How long threads may take to end.
@@ -227,7 +228,9 @@ pub(crate) fn spawn(
 
 /// A point at which another thread may run: only the seeded scheduler uses it.
 #[inline]
+#[track_caller]
 pub(crate) fn yield_point() {
+    sync::assert_none_held();
     if seeded()
         && let Some(baton) = kernel().sched.baton.as_ref()
         && let Some(thread) = try_current()
@@ -238,7 +241,9 @@ pub(crate) fn yield_point() {
 
 /// Waits until another thread calls [`unblock`] on this one. Spurious returns are possible; the
 /// caller checks what it waits for. Unwinds when the kernel stops.
+#[track_caller]
 pub(crate) fn block() {
+    sync::assert_none_held();
     let thread = current();
     stop_if_crashed();
     match kernel().sched.baton.as_ref() {
@@ -256,9 +261,14 @@ pub(crate) fn unblock(thread: &Thread) {
     }
 }
 
+/// Rounds that a thread spins for in a kernel that has stopped.
+const PATIENT_ROUNDS: u32 = 100_000;
+
 /// Spins until `ready` returns true: for what the holder gives up without waiting itself (spin
 /// locks, processors).
+#[track_caller]
 pub(crate) fn spin_until(mut ready: impl FnMut() -> bool) {
+    sync::assert_none_held();
     let mut rounds = 0_u32;
     while !ready() {
         match kernel().sched.baton.as_ref() {
@@ -270,6 +280,10 @@ pub(crate) fn spin_until(mut ready: impl FnMut() -> bool) {
                 } else {
                     if rounds.is_multiple_of(64) {
                         stop_if_crashed();
+                        if kernel().verifier.crashed() && rounds > PATIENT_ROUNDS {
+                            // Unwinding already, and who should give it up may be gone.
+                            return;
+                        }
                     }
                     std::thread::yield_now();
                 }

@@ -8,8 +8,8 @@ use std::{
     },
 };
 
+use crate::sync::Mutex;
 use nt::sys::{GUID, STATUS_INVALID_HANDLE, STATUS_SUCCESS};
-use parking_lot::Mutex;
 
 use crate::{exports, invoke, kernel::kernel, mem::caller};
 

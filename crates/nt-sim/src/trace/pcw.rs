@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::sync::Mutex;
 use nt::sys::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS, UNICODE_STRING};
-use parking_lot::Mutex;
 
 use crate::{
     exports, invoke,

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 pub use self::{report::BugCheck, rules::Rule};
 use crate::{

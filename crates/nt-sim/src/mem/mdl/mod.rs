@@ -12,11 +12,11 @@ pub(crate) mod view;
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::sync::Mutex;
 use nt::sys::{
     MDL, MDL_ALLOCATED_FIXED_SIZE, MDL_MAPPED_TO_SYSTEM_VA, MDL_PAGES_LOCKED, MDL_PARTIAL,
     MDL_PARTIAL_HAS_BEEN_MAPPED, MDL_SOURCE_IS_NONPAGED_POOL, NTSTATUS,
 };
-use parking_lot::Mutex;
 
 pub(crate) use self::map::{MapMode, MapOptions};
 pub(crate) use self::pages::{Contiguous, PageRequest};

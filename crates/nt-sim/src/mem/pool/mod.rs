@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::OnceLock;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 pub use self::request::{BadRequest, PoolKind, Request};
 use self::slab::{NotLive, Slab};

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::mem::phys::{Pfn, Run, runs_of};
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::mem::os::Reservation;
 use crate::mem::{USER_BASE, USER_END};

@@ -5,11 +5,11 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use crate::sync::Mutex;
 use nt::sys::{
     NDIS_OBJECT_TYPE_DEFAULT, NDIS_POLL_CHARACTERISTICS, NDIS_POLL_DATA, NDIS_POLL_NOTIFICATION,
     NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, PROCESSOR_NUMBER,
 };
-use parking_lot::Mutex;
 
 use super::{
     datapath, header,

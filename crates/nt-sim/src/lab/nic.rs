@@ -355,6 +355,14 @@ impl<'lab> Nic<'lab> {
         self.nic.take_seen()
     }
 
+    /// Whether the miniport leaves OID requests pending and completes them from a DPC, as many do, or
+    /// answers at once (the default).
+    pub fn answer_oids_later(&self, later: bool) {
+        self.nic
+            .oids_later
+            .store(later, std::sync::atomic::Ordering::Release);
+    }
+
     /// Lets a function answer requests for `oid`: it gets what is set, and returns what a query
     /// gets, or a status.
     pub fn answer_oid(
@@ -607,6 +615,16 @@ impl Stack<'_> {
     pub fn set(&self, oid: u32, data: &[u8]) -> Result<i32, LabError> {
         let mut data = data.to_vec();
         self.lab.enter(|| self.nic.set_oid(oid, &mut data))
+    }
+
+    /// Spreads receives over the queues of these processors, as the protocol stack does when it moves
+    /// RSS; none turns RSS off. Returns the status.
+    ///
+    /// # Errors
+    /// When the kernel stops.
+    pub fn set_rss(&self, processors: &[u32]) -> Result<i32, LabError> {
+        let parameters = nic::rss::parameters_for(processors, nic::rss::MAX_TABLE);
+        self.set(nt::sys::OID_GEN_RECEIVE_SCALE_PARAMETERS, &parameters)
     }
 
     /// Whether the stack end runs.

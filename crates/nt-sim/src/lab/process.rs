@@ -138,6 +138,12 @@ impl<'lab> Process<'lab> {
         self.run(body)
     }
 
+    /// Runs kernel code of a test in the context of this process.
+    #[cfg(test)]
+    pub(crate) fn as_kernel<R>(&self, body: impl FnOnce() -> R) -> Result<R, LabError> {
+        self.call(body)
+    }
+
     fn run<R>(&self, body: impl FnOnce() -> R) -> Result<R, LabError> {
         self.lab
             .enter(|| request::system_call(true, || ps::attached(&self.process, body)))

@@ -15,7 +15,12 @@ use crate::mem::os::Protection;
 use crate::mem::testing::{as_driver, broken_rule};
 use crate::mem::user::{begin_system_call, switch_to};
 use crate::mem::{PAGE_SIZE, USER_END, raw};
-use crate::{Lab, Rule};
+use crate::{Lab, LabError, Rule, invoke};
+
+unsafe extern "win64" {
+    fn KeStackAttachProcess(process: usize, state: *mut u64);
+    fn KeUnstackDetachProcess(state: *mut u64);
+}
 
 fn alloc(size: usize) -> *mut u8 {
     // SAFETY: a plain request.
@@ -320,4 +325,70 @@ fn routines_are_found_by_name() {
         0
     })
     .unwrap();
+}
+
+#[test]
+fn a_mapping_into_a_process_is_undone_from_another() {
+    let lab = Lab::boot().unwrap();
+    let (owner, other) = (
+        lab.administrator("owner").unwrap(),
+        lab.administrator("other").unwrap(),
+    );
+    let block = lab.enter(|| alloc(4096)).unwrap();
+    let (mdl, address, process) = owner
+        .as_kernel(|| {
+            let mdl = mdl_for(block as usize, 4096);
+            invoke!(MmBuildMdlForNonPagedPool, mdl);
+            let address = invoke!(MmMapLockedPagesSpecifyCache, mdl, 1, 1, 0, 0, 0x4000_0010);
+            let process = crate::ps::current_process().object().address;
+            (mdl as usize, address as usize, process)
+        })
+        .unwrap();
+    let shared = owner.memory(address, 4096).unwrap();
+    shared.write(100, b"shared");
+    lab.enter(|| {
+        // SAFETY: the block has 4096 bytes, and nobody else writes them.
+        let bytes = unsafe { std::slice::from_raw_parts(block.wrapping_add(100), 6) };
+        assert_eq!(bytes, b"shared");
+    })
+    .unwrap();
+    other
+        .as_kernel(|| {
+            let mut state = [0_u64; 8];
+            invoke!(
+                KeStackAttachProcess as *const (),
+                process,
+                state.as_mut_ptr()
+            );
+            invoke!(MmUnmapLockedPages, address, mdl);
+            invoke!(KeUnstackDetachProcess as *const (), state.as_mut_ptr());
+            invoke!(IoFreeMdl, mdl);
+        })
+        .unwrap();
+    assert!(owner.memory(address, 4096).is_err(), "it is gone");
+    lab.enter(|| invoke!(crate::ex::pool::ExFreePoolWithTag, block, 0))
+        .unwrap();
+}
+
+#[test]
+fn a_mapping_undone_in_the_wrong_process_is_caught() {
+    let lab = Lab::boot().unwrap();
+    let (owner, other) = (
+        lab.administrator("owner").unwrap(),
+        lab.administrator("other").unwrap(),
+    );
+    let block = lab.enter(|| alloc(4096)).unwrap();
+    let (mdl, address) = owner
+        .as_kernel(|| {
+            let mdl = mdl_for(block as usize, 4096);
+            invoke!(MmBuildMdlForNonPagedPool, mdl);
+            let address = invoke!(MmMapLockedPagesSpecifyCache, mdl, 1, 1, 0, 0, 0x4000_0010);
+            (mdl as usize, address as usize)
+        })
+        .unwrap();
+    let result = other.as_kernel(|| invoke!(MmUnmapLockedPages, address, mdl));
+    let Err(LabError::BugCheck(report)) = result else {
+        panic!("no bugcheck");
+    };
+    assert_eq!(report.rule, Rule::MdlWrongProcess);
 }

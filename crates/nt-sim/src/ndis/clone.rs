@@ -45,17 +45,17 @@ fn marked(nbl: Nbl) -> usize {
 }
 
 /// Partial MDLs for `len` bytes from `offset` bytes into `mdl`; `None` when memory is used up or
-/// part of the data has no mapping.
+/// the chain ends before.
 fn partial(mdl: *mut MDL, offset: usize, len: usize) -> Option<*mut MDL> {
     let (mut first, mut last) = (std::ptr::null_mut::<MDL>(), std::ptr::null_mut::<MDL>());
     let mut done = 0;
-    for segment in nbl::segments(mdl, offset, len) {
-        let new = memory::new_mdl(segment.address, segment.len);
+    for piece in nbl::pieces(mdl, offset, len) {
+        let new = memory::new_partial_mdl(piece.mdl, piece.start, piece.len);
         if new.is_null() {
             free_mdls(first);
             return None;
         }
-        done += segment.len;
+        done += piece.len;
         if last.is_null() {
             first = new;
         } else {

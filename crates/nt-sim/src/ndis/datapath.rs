@@ -7,7 +7,7 @@ use nt::sys::{NDIS_RECEIVE_FLAGS_RESOURCES, NDIS_STATUS_PAUSED};
 use super::{
     layer::{Layer, Part, at, callback, check_dispatch_flag},
     nbl::{self, ChainBuilder, Nbl},
-    raw::put,
+    raw::{get, put},
     tracker,
 };
 use crate::{
@@ -187,6 +187,11 @@ fn receive_to(
 
 /// A receive that nobody takes goes back to who indicated it.
 fn refuse_receive(from: &'static Layer, chain: Nbl, flags: u32) {
+    let miniport = from.adapter.miniport();
+    if let Part::Miniport(bottom) = &miniport.part {
+        let wire = |nbl: &Nbl| get!(*nbl => SourceHandle) == miniport.handle();
+        bottom.refused(nbl::chain(chain).filter(wire).count() as u64);
+    }
     if flags & NDIS_RECEIVE_FLAGS_RESOURCES == 0 {
         deliver_return(from, chain, flags & 1);
     }

@@ -25,6 +25,8 @@ pub(crate) trait Bottom: Send + Sync {
     ) -> NDIS_STATUS;
     fn cancel_oid(&self, layer: &'static Layer, id: *mut c_void, kind: OidKind);
     fn pnp_event(&self, layer: &'static Layer, event: *mut nt::sys::NET_DEVICE_PNP_EVENT);
+    /// Receives that it indicated were not taken by anybody.
+    fn refused(&self, _: u64) {}
     /// Initialises the adapter.
     fn start(&self, _: &'static Layer) -> NDIS_STATUS {
         nt::sys::NDIS_STATUS_SUCCESS

@@ -1,6 +1,6 @@
 //! Memory of NDIS's own objects and of what it allocates for drivers.
 
-use std::alloc::Layout;
+use std::{alloc::Layout, os::unix::fs::FileExt};
 
 use nt::sys::MDL;
 
@@ -141,6 +141,51 @@ pub(crate) fn free_mdl(mdl: *mut MDL) {
 pub(crate) fn mdl_address(mdl: *const MDL) -> Option<*mut u8> {
     let flags = get!(mdl => MdlFlags);
     (flags & (MAPPED | NON_PAGED) != 0).then(|| get!(mdl => MappedSystemVa).cast())
+}
+
+/// Appends bytes that an unmapped MDL describes, read from the machine's memory; `false` when the MDL
+/// describes no pages that are locked.
+pub(crate) fn read_pages(mdl: *const MDL, start: usize, len: usize, out: &mut Vec<u8>) -> bool {
+    const DESCRIBES_PAGES: i16 = nt::sys::MDL_PAGES_LOCKED | nt::sys::MDL_PARTIAL;
+    if get!(mdl => MdlFlags) & DESCRIBES_PAGES == 0 {
+        return false;
+    }
+    let memory = kernel().mem.phys.file();
+    let frames = MdlView(mdl as usize).pfns();
+    let mut at = get!(mdl => ByteOffset) as usize + start;
+    let end = at + len;
+    while at < end {
+        let take = (PAGE - at % PAGE).min(end - at);
+        let Some(&frame) = frames.get(at / PAGE) else {
+            return false;
+        };
+        let old = out.len();
+        out.resize(old + take, 0);
+        let offset = frame * PAGE as u64 + (at % PAGE) as u64;
+        if memory.read_exact_at(&mut out[old..], offset).is_err() {
+            return false;
+        }
+        at += take;
+    }
+    true
+}
+
+/// Makes an MDL for part of what another describes, mapped or not; null when memory is used up.
+pub(crate) fn new_partial_mdl(source: *mut MDL, start: usize, len: usize) -> *mut MDL {
+    if let Some(address) = mdl_address(source) {
+        return new_mdl(address.wrapping_add(start), len);
+    }
+    let address = get!(source => StartVa) as usize + get!(source => ByteOffset) as usize + start;
+    let size = mdl_size(address, len);
+    let mdl = allocate(size).cast::<MDL>();
+    if mdl.is_null() {
+        return mdl;
+    }
+    put!(mdl => [Size] size as i16);
+    let (from, to) = (MdlView(source as usize), MdlView(mdl as usize));
+    let built = kernel().mem.mdl_build_partial(from, to, address, len);
+    crate::mem::report::mdl_result("an NBL clone", source as usize, built);
+    mdl
 }
 
 /// Allocates memory that the driver that calls frees; null when memory is used up.

@@ -80,9 +80,17 @@ pub(crate) struct Segment {
     pub(crate) len: usize,
 }
 
+/// A run of frame bytes inside one MDL, mapped or not.
+#[derive(Clone, Copy)]
+pub(crate) struct Piece {
+    pub(crate) mdl: *mut MDL,
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+}
+
 /// The parts of an MDL chain that `len` bytes from `offset` bytes into `mdl` lie in. Ends early
-/// when the chain does, or at an MDL without a mapping.
-pub(crate) fn segments(mdl: *mut MDL, offset: usize, len: usize) -> impl Iterator<Item = Segment> {
+/// when the chain does.
+pub(crate) fn pieces(mdl: *mut MDL, offset: usize, len: usize) -> impl Iterator<Item = Piece> {
     let (mut mdl, mut offset, mut left) = (mdl, offset, len);
     std::iter::from_fn(move || {
         while left > 0 && !mdl.is_null() {
@@ -93,13 +101,28 @@ pub(crate) fn segments(mdl: *mut MDL, offset: usize, len: usize) -> impl Iterato
                 offset -= count;
                 continue;
             }
-            let take = left.min(count - offset);
-            let address = memory::mdl_address(this)?.wrapping_add(offset);
+            let piece = Piece {
+                mdl: this,
+                start: offset,
+                len: left.min(count - offset),
+            };
             offset = 0;
-            left -= take;
-            return Some(Segment { address, len: take });
+            left -= piece.len;
+            return Some(piece);
         }
         None
+    })
+}
+
+/// The parts of an MDL chain that `len` bytes from `offset` bytes into `mdl` lie in. Ends early
+/// when the chain does, or at an MDL without a mapping.
+pub(crate) fn segments(mdl: *mut MDL, offset: usize, len: usize) -> impl Iterator<Item = Segment> {
+    pieces(mdl, offset, len).map_while(|piece| {
+        let address = memory::mdl_address(piece.mdl)?;
+        Some(Segment {
+            address: address.wrapping_add(piece.start),
+            len: piece.len,
+        })
     })
 }
 
@@ -112,11 +135,31 @@ pub(crate) fn data(nb: Nb) -> impl Iterator<Item = Segment> {
     )
 }
 
-/// Appends a NET_BUFFER's data to `out`; `false` when part of it has no mapping.
+/// In how many MDLs a NET_BUFFER's data lies.
+pub(crate) fn mdl_count(nb: Nb) -> usize {
+    data_pieces(nb).count()
+}
+
+fn data_pieces(nb: Nb) -> impl Iterator<Item = Piece> {
+    pieces(
+        get!(nb => CurrentMdl),
+        get!(nb => CurrentMdlOffset) as usize,
+        get!(nb => DataLength) as usize,
+    )
+}
+
+/// Appends a NET_BUFFER's data to `out`; `false` when part of it is in no memory. Pages that are
+/// not mapped are read where they are, as hardware does.
 pub(crate) fn read(nb: Nb, out: &mut Vec<u8>) -> bool {
     let before = out.len();
-    for segment in data(nb) {
-        out.extend_from_slice(bytes(segment.address, segment.len));
+    for piece in data_pieces(nb) {
+        match memory::mdl_address(piece.mdl) {
+            Some(address) => {
+                out.extend_from_slice(bytes(address.wrapping_add(piece.start), piece.len));
+            }
+            None if memory::read_pages(piece.mdl, piece.start, piece.len, out) => {}
+            None => return false,
+        }
     }
     out.len() - before == get!(nb => DataLength) as usize
 }

@@ -317,10 +317,10 @@ pub(crate) fn frame_of(nbl: Nbl, nb: nbl::Nb) -> Frame {
         data: Vec::with_capacity(get!(nb => DataLength) as usize),
         info: get_info(nbl),
     };
-    frame.info.mdls = nbl::data(nb).count() as u32;
+    frame.info.mdls = nbl::mdl_count(nb) as u32;
     if !nbl::read(nb, &mut frame.data) {
         crate::bugcheck!(Rule::NblBadNetBuffer, nbl, nb;
-            "part of the NET_BUFFER at {nb:p} is not mapped, or its MDL chain is too short");
+            "part of the NET_BUFFER at {nb:p} is neither mapped nor locked, or its MDL chain is too short");
     }
     frame
 }

@@ -7,7 +7,7 @@ mod end;
 mod frame;
 mod layout;
 mod oids;
-mod rss;
+pub(crate) mod rss;
 mod stack;
 mod toeplitz;
 mod wire;
@@ -79,6 +79,8 @@ pub(crate) struct Nic {
     pub(crate) send_status: AtomicI32,
     pub(crate) stack_failed: AtomicU64,
     pub(crate) oids: oids::Settings,
+    /// Requests are left pending and completed from a DPC.
+    pub(crate) oids_later: AtomicBool,
 }
 
 impl Nic {
@@ -122,6 +124,7 @@ impl Nic {
             send_status: AtomicI32::new(0),
             stack_failed: AtomicU64::new(0),
             oids: oids::Settings::default(),
+            oids_later: AtomicBool::new(false),
         });
         let bottom = miniport.unwrap_or_else(|| Box::new(wire::Bottom(Arc::clone(&nic))));
         let adapter = ndis::add_adapter(&config.name, general, bottom);

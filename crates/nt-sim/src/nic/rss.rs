@@ -283,13 +283,23 @@ impl Rss {
 
 /// Parameters that spread `entries` table entries over the first `processors` processors.
 pub(crate) fn parameters(processors: u32, entries: usize) -> Vec<u8> {
-    let mut rss = Rss::new(processors, processors);
-    rss.hash_types = HASH_TYPES;
+    let all: Vec<u32> = (0..processors).collect();
+    parameters_for(&all, entries)
+}
+
+/// Parameters that spread `entries` table entries over these processors in turn.
+pub(crate) fn parameters_for(processors: &[u32], entries: usize) -> Vec<u8> {
+    let cpus = processors.iter().max().map_or(1, |p| p + 1);
+    let mut rss = Rss::new(processors.len().max(1) as u32, cpus);
+    rss.hash_types = if processors.is_empty() { 0 } else { HASH_TYPES };
     rss.map(
-        (0..entries)
-            .map(|i| PROCESSOR_NUMBER {
+        processors
+            .iter()
+            .cycle()
+            .take(entries)
+            .map(|&processor| PROCESSOR_NUMBER {
                 Group: 0,
-                Number: (i as u32 % processors) as u8,
+                Number: processor as u8,
                 Reserved: 0,
             })
             .collect(),

@@ -12,7 +12,7 @@ use std::{
 use crate::sync::Mutex;
 use nt::sys::{
     NDIS_OID_REQUEST, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL, NDIS_RECEIVE_FLAGS_RESOURCES,
-    NDIS_RECEIVE_FLAGS_SINGLE_QUEUE, NDIS_STATUS, NDIS_STATUS_NOT_SUPPORTED,
+    NDIS_RECEIVE_FLAGS_SINGLE_QUEUE, NDIS_STATUS, NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_PENDING,
     NDIS_STATUS_REQUEST_ABORTED, NDIS_STATUS_SUCCESS, NetBufferListCancelId,
 };
 
@@ -30,6 +30,7 @@ use crate::{
         datapath,
         layer::{Layer, OidKind, State},
         nbl::{self, ChainBuilder, Nbl},
+        oid,
         raw::{get, put},
         signal::{Signal, poll_for_driver},
     },
@@ -71,7 +72,22 @@ impl crate::ndis::layer::Bottom for Bottom {
     }
 
     fn oid(&self, _: &'static Layer, request: *mut NDIS_OID_REQUEST, kind: OidKind) -> NDIS_STATUS {
-        if kind == OidKind::Regular {
+        if kind == OidKind::Regular && self.0.oids_later.load(Ordering::Acquire) {
+            let (nic, request) = (Arc::clone(&self.0), request as usize);
+            crate::ke::dpc::queue_internal(None, move || {
+                let request = request as *mut NDIS_OID_REQUEST;
+                let status = nic.handle_oid(request);
+                let kind = OidKind::Regular;
+                oid::complete(
+                    nic.miniport(),
+                    request,
+                    status,
+                    kind,
+                    "NdisMOidRequestComplete",
+                );
+            });
+            NDIS_STATUS_PENDING
+        } else if kind == OidKind::Regular {
             self.0.handle_oid(request)
         } else {
             self.0.note_oid(crate::ndis::oid::oid_of(request), kind);
@@ -82,6 +98,10 @@ impl crate::ndis::layer::Bottom for Bottom {
     fn cancel_oid(&self, _: &'static Layer, _: *mut c_void, _: OidKind) {}
 
     fn pnp_event(&self, _: &'static Layer, _: *mut nt::sys::NET_DEVICE_PNP_EVENT) {}
+
+    fn refused(&self, frames: u64) {
+        self.0.wire.note_dropped(frames);
+    }
 
     fn is_builtin(&self) -> bool {
         true

@@ -102,6 +102,35 @@ fn rss_spreads_flows_over_queues_and_processors() {
 }
 
 #[test]
+fn rss_moves_to_other_processors_while_the_nic_runs() {
+    let lab = Lab::builder().cpus(4).boot().unwrap();
+    new_filter().register(&lab, "filter").unwrap();
+    let nic = lab.nic("eth0").queues(2).create().unwrap();
+    assert_eq!(nic.queue_processors(), [0, 1]);
+    assert_eq!(nic.stack().set_rss(&[3, 2]).unwrap(), 0);
+    assert_eq!(nic.queue_processors(), [3, 2]);
+    let seen = || {
+        nic.wire()
+            .send_all((0..64).map(|p| Frame::new(udp(p, 10))))
+            .unwrap();
+        let mut seen = [0; 4];
+        for _ in 0..64 {
+            let info = nic.stack().receive().unwrap().info;
+            seen[info.processor as usize] += 1;
+            assert_eq!(info.hash_info == 0, info.hash == 0);
+        }
+        seen
+    };
+    let moved = seen();
+    assert!(moved[2] > 0 && moved[3] > 0 && moved[2] + moved[3] == 64);
+    let refused = nic.stack().set_rss(&[4]).unwrap();
+    assert_eq!(refused, nt::sys::NDIS_STATUS_INVALID_PARAMETER);
+    assert_eq!(nic.stack().set_rss(&[]).unwrap(), 0);
+    let off = seen();
+    assert_eq!(off.iter().filter(|&&n| n == 64).count(), 1, "{off:?}");
+}
+
+#[test]
 fn dropped_frames_go_back_and_nothing_is_left() {
     let lab = Lab::boot().unwrap();
     let filter = new_filter();

@@ -72,6 +72,8 @@ pub(crate) struct Filter {
     pub(crate) hooked: AtomicBool,
     pub(crate) bypass: AtomicBool,
     pub(crate) pend_oids: AtomicBool,
+    /// Own requests that were completed, and their statuses.
+    pub(crate) own_oids: Mutex<Vec<(usize, i32)>>,
     pub(crate) clones: Mutex<Vec<(usize, usize)>>,
     pub(crate) mtu: AtomicU32,
     pub(crate) if_index: AtomicU32,
@@ -101,6 +103,7 @@ pub(crate) fn new_filter() -> &'static Filter {
         hooked: AtomicBool::new(true),
         bypass: AtomicBool::new(false),
         pend_oids: AtomicBool::new(false),
+        own_oids: Mutex::default(),
         clones: Mutex::default(),
         mtu: AtomicU32::new(0),
         if_index: AtomicU32::new(0),
@@ -472,6 +475,11 @@ unsafe extern "win64" fn oid_complete(
     status: i32,
 ) {
     let this = filter(context);
+    let is_clone = |(c, _): &(usize, usize)| *c == clone as usize;
+    if !this.clones.lock().iter().any(is_clone) {
+        this.own_oids.lock().push((clone as usize, status));
+        return;
+    }
     let original = finish_oid(this, clone);
     // SAFETY: a kernel export.
     unsafe { NdisFOidRequestComplete(this.handle(), original, status) };

@@ -6,6 +6,7 @@ mod driver;
 mod lifecycle;
 mod miniport;
 mod objects;
+mod own_traffic;
 mod polling;
 mod requests;
 mod rules;

@@ -30,6 +30,8 @@ pub mod processor;
 pub mod registry;
 pub mod security;
 mod seh;
+#[cfg(windows)]
+mod stack;
 mod status;
 pub mod string;
 pub mod sync;

@@ -1,12 +1,14 @@
 //! The driver as a whole.
 
-use nt::io::{Create, Driver, DriverObject, DriverSlot};
+use nt::io::{Completion, Control, Create, Driver, DriverObject, DriverSlot, FastControl};
 use nt::notify::CallbackObject;
-use nt::{Arc, Passive, Result, Tag, UnicodeStr};
+use nt::{Arc, Passive, Result, Status, Tag, UnicodeStr};
 use xdp_abi::open::DRIVER_START_CALLBACK_NAME;
 
 use crate::control::{self, Devices, Object};
-use crate::lwf::Lwf;
+use crate::generic::Lwf;
+use crate::interface::Interfaces;
+use crate::settings::Settings;
 
 /// The running driver.
 ///
@@ -14,8 +16,15 @@ use crate::lwf::Lwf;
 /// objects behind the devices.
 pub(crate) struct Xdp {
     lwf: Lwf,
-    devices: Devices,
+    services: Arc<Services>,
     start_callback: CallbackObject,
+}
+
+/// What the parts of the driver share.
+pub(crate) struct Services {
+    pub(crate) settings: Settings,
+    pub(crate) interfaces: Interfaces,
+    pub(crate) devices: Devices,
 }
 
 static RUNNING: DriverSlot<Xdp> = DriverSlot::new();
@@ -41,6 +50,7 @@ pub(crate) fn with_name<R>(
 impl Driver for Xdp {
     type File = Object;
 
+    const FAST_IO: bool = true;
     const TAG: Tag = crate::TAG;
 
     fn slot() -> &'static DriverSlot<Self> {
@@ -49,33 +59,60 @@ impl Driver for Xdp {
 
     fn load(
         object: DriverObject,
-        _registry_path: UnicodeStr<'_>,
+        registry_path: UnicodeStr<'_>,
         passive: Passive<'_>,
     ) -> Result<Self> {
+        let settings = Settings::new(registry_path)?;
         let start_callback = with_name(DRIVER_START_CALLBACK_NAME, |name| {
             CallbackObject::create(name, passive)
         })?;
-        let devices = Devices::create(object, passive)?;
-        let lwf = Lwf::register(object, passive)?;
+        let services = Services {
+            settings,
+            interfaces: Interfaces::new(),
+            devices: Devices::create(object, passive)?,
+        };
+        let services = Arc::new(crate::TAG, services)?;
+        let lwf = Lwf::register(object, services.clone(), passive)?;
         Ok(Self {
             lwf,
-            devices,
+            services,
             start_callback,
         })
     }
 
     fn started(&self, _passive: Passive<'_>) -> Result<()> {
-        self.devices.publish();
+        self.services.devices.publish();
         self.start_callback.notify();
         Ok(())
     }
 
     fn unload(self, passive: Passive<'_>) {
         self.lwf.deregister(passive);
-        drop(self.devices);
+        drop(self.services);
     }
 
-    fn create(&self, request: &Create<'_>, _passive: Passive<'_>) -> Result<Option<Arc<Object>>> {
-        control::open(request)
+    fn create(&self, request: &Create<'_>, passive: Passive<'_>) -> Result<Option<Arc<Object>>> {
+        control::open(&self.services, request, passive)
+    }
+
+    fn cleanup(&self, file: &Arc<Object>, _passive: Passive<'_>) {
+        file.cleanup();
+    }
+
+    fn close(&self, file: Arc<Object>, passive: Passive<'_>) {
+        file.close(passive);
+    }
+
+    fn control(&self, file: &Arc<Object>, request: Control, passive: Passive<'_>) -> Completion {
+        file.control(request, passive)
+    }
+
+    fn fast_control(
+        &self,
+        file: &Arc<Object>,
+        request: &FastControl<'_>,
+        passive: Passive<'_>,
+    ) -> Option<(Status, usize)> {
+        file.fast_control(request, passive)
     }
 }

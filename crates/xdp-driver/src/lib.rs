@@ -4,8 +4,9 @@
 //! panic handler, and links it with `DriverEntry` as the entry point. Built for any other system it is an ordinary
 //! library, the *linked* driver that the lab can call without a PE file.
 //!
-//! `driver` is the whole driver, started and stopped; `control` is what programs open; `lwf` is the filter in the
-//! network stack.
+//! `driver` is the whole driver, started and stopped. `control` is what programs open: `program`, `socket`, `map`, and handles to
+//! an `interface`, where programs and sockets meet. `generic` is the filter in the network stack, which makes interfaces and
+//! moves frames.
 
 #![no_std]
 #![deny(unsafe_code)]
@@ -13,9 +14,16 @@
 mod control;
 mod driver;
 mod entry;
-mod lwf;
+mod gate;
+mod generic;
+mod interface;
+mod map;
+mod memory;
 #[cfg(target_os = "windows")]
 mod panic;
+mod program;
+mod settings;
+mod socket;
 
 pub use entry::DriverEntry;
 

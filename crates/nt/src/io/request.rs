@@ -168,7 +168,8 @@ impl Control {
 
     /// Completes the request; for a buffered one, `information` bytes of the output are copied to the requestor.
     pub fn complete(self, status: Status, information: usize) -> Completion {
-        let information = if self.is_buffered() {
+        // Without an output buffer nothing is copied: the count then says how much there would be.
+        let information = if self.is_buffered() && self.output_len() != 0 {
             information.min(self.output_len().max(self.input_len()))
         } else {
             information

@@ -6,6 +6,7 @@ use core::ops::Deref;
 use core::ptr::{self, NonNull};
 
 use super::buffer::Nbl;
+use super::net_buffer::NetBuffers;
 use crate::sys::NET_BUFFER_LIST;
 
 /// An owned chain of net buffer lists, as it came; only its start is known.
@@ -138,6 +139,16 @@ impl<'a> Iterator for NblIter<'a> {
 pub struct NblRef<'a> {
     list: Nbl,
     chain: PhantomData<&'a NblChain>,
+}
+
+impl<'a> NblRef<'a> {
+    /// The packets of the list, as long as the chain is borrowed.
+    #[must_use]
+    #[inline]
+    pub fn buffers(&self) -> NetBuffers<'a> {
+        // SAFETY: the chain is borrowed for `'a`.
+        unsafe { NetBuffers::of_borrowed(&self.list) }
+    }
 }
 
 impl Deref for NblRef<'_> {

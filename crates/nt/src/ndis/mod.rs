@@ -4,6 +4,7 @@ mod buffer;
 mod chain;
 mod filter;
 mod handlers;
+mod lent;
 mod net_buffer;
 mod oid;
 mod packet;

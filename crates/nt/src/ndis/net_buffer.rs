@@ -24,6 +24,19 @@ impl<'a> NetBuffers<'a> {
             list: PhantomData,
         }
     }
+
+    /// As [`NetBuffers::of`], for a list that is there for longer than this value of it.
+    ///
+    /// # Safety
+    ///
+    /// The list itself is borrowed for `'a`.
+    pub(super) unsafe fn of_borrowed(list: &Nbl) -> Self {
+        let NetBuffers { next, .. } = NetBuffers::of(list);
+        Self {
+            next,
+            list: PhantomData,
+        }
+    }
 }
 
 impl<'a> Iterator for NetBuffers<'a> {

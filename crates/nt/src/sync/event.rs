@@ -128,8 +128,15 @@ impl fmt::Debug for Event {
     }
 }
 
+/// A duration in units of 100 ns. (Not through 128 bits, whose division brings floating point into the image.)
+pub(crate) fn units(duration: Duration) -> i64 {
+    let seconds = duration.as_secs().saturating_mul(10_000_000);
+    let units = seconds.saturating_add((duration.subsec_nanos() / 100).into());
+    i64::try_from(units).unwrap_or(i64::MAX)
+}
+
 /// A duration from now, as the kernel counts it: negative, in units of 100 ns.
 pub(crate) fn relative(duration: Duration) -> LARGE_INTEGER {
-    let units = i64::try_from(duration.as_nanos() / 100).unwrap_or(i64::MAX);
+    let units = units(duration);
     LARGE_INTEGER { QuadPart: -units }
 }

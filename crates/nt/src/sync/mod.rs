@@ -6,8 +6,8 @@ mod push;
 mod rundown;
 mod spin;
 
-pub(crate) use self::event::relative;
 pub use self::event::{Event, Waited};
+pub(crate) use self::event::{relative, units};
 pub use self::published::{Grace, Published, Retired, grace_period};
 pub use self::push::{PushLock, PushReadGuard, PushWriteGuard};
 pub use self::rundown::{CacheAwareRundown, Rundown, RundownGuard};

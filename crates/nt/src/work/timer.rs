@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::irql::Dispatch;
 use crate::pool::Arc;
 use crate::status::{Result, Status};
-use crate::sync::relative;
+use crate::sync::{relative, units};
 use crate::sys::imports::ntoskrnl;
 use crate::sys::{EX_TIMER, EX_TIMER_HIGH_RESOLUTION, PVOID};
 
@@ -56,9 +56,7 @@ impl<T: Tick> Timer<T> {
 
     /// Sets the timer, once or with a period; returns whether it was set already. Any level up to DISPATCH_LEVEL.
     pub fn set(&self, due: Duration, period: Option<Duration>) -> bool {
-        let period = period.map_or(0, |period| {
-            i64::try_from(period.as_nanos() / 100).unwrap_or(i64::MAX)
-        });
+        let period = period.map_or(0, units);
         // SAFETY: the union has one member.
         let due = unsafe { relative(due).QuadPart };
         // SAFETY: allocated.

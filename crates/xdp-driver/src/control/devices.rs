@@ -87,6 +87,11 @@ impl Devices {
         })
     }
 
+    /// The device on whose behalf the driver's own work is done.
+    pub(crate) const fn common(&self) -> &Device {
+        &self.common
+    }
+
     /// Lets programs open the devices.
     pub(crate) fn publish(&self) {
         for device in [

@@ -1,6 +1,12 @@
-//! The filter in the network stack: generic mode lives here.
+//! Generic mode: the filter in the network stack, on any adapter.
 
 mod adapter;
+pub(crate) mod checksum;
+mod forward;
+mod inject;
+mod inspect;
+mod offload;
+mod steering;
 
 use nt::io::DriverObject;
 use nt::ndis::{Attach, Filter, FilterConfig, FilterDriver, FilterRegistration};
@@ -10,6 +16,11 @@ use nt::sys::{
 use nt::{Arc, Passive, Result, Status};
 
 use self::adapter::Adapter;
+pub(crate) use self::forward::Forwarder;
+pub(crate) use self::inject::TxQueue;
+pub(crate) use self::offload::TaskOffload;
+pub(crate) use self::steering::Steering;
+use crate::driver::Services;
 
 /// NDIS versions that the filter is written for, best first.
 const VERSIONS: &[(u8, u8)] = &[(6, 85), (6, 82), (6, 60)];
@@ -20,11 +31,17 @@ pub(crate) struct Lwf {
 }
 
 /// What attaches to adapters.
-struct LwfDriver;
+struct LwfDriver {
+    services: Arc<Services>,
+}
 
 impl Lwf {
     /// Registers the filter. It may attach to adapters before this returns.
-    pub(crate) fn register(object: DriverObject, passive: Passive<'_>) -> Result<Self> {
+    pub(crate) fn register(
+        object: DriverObject,
+        services: Arc<Services>,
+        passive: Passive<'_>,
+    ) -> Result<Self> {
         let config = FilterConfig {
             friendly_name: nt::utf16!("XDP Lightweight Filter"),
             unique_name: nt::utf16!("{c0be1ebc-74b8-4ba9-8c1e-ecd227e2be3b}"),
@@ -33,7 +50,7 @@ impl Lwf {
             driver_version: (1, 0),
             flags: NDIS_FILTER_DRIVER_SUPPORTS_L2_MTU_SIZE_CHANGE,
         };
-        let driver = Arc::new(crate::TAG, LwfDriver)?;
+        let driver = Arc::new(crate::TAG, LwfDriver { services })?;
         let registration = FilterRegistration::new(object, &config, driver, passive)?;
         Ok(Self { registration })
     }
@@ -57,6 +74,10 @@ impl FilterDriver for LwfDriver {
         if attach.medium() != NdisMedium802_3 {
             return Err(Status(NDIS_STATUS_UNSUPPORTED_MEDIA));
         }
-        Ok(Adapter::new(filter))
+        Ok(Adapter::new(
+            filter,
+            attach.if_index(),
+            self.services.clone(),
+        ))
     }
 }

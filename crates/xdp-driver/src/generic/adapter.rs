@@ -1,0 +1,201 @@
+//! The filter on one adapter.
+
+use nt::irql::Raised;
+use nt::ndis::{
+    Datapath, Filter, FilterModule, Flags, NblChain, NblQueue, OidRequest, Receive, Restart,
+    StatusView,
+};
+use nt::sync::Published;
+use nt::sys::{
+    NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG, NET_PNP_EVENT_NOTIFICATION, NetEventFilterPreDetach,
+    OID_GEN_RECEIVE_SCALE_PARAMETERS,
+};
+use nt::{Arc, Box, Passive, Result, Tag};
+
+use super::{inspect, offload, steering};
+use crate::driver::Services;
+use crate::interface::Interface;
+
+/// Bytes of an Ethernet header: what a frame has beyond the MTU.
+const ETHERNET_HEADER: u32 = 14;
+
+/// The filter on one adapter.
+///
+/// The interface is made when the adapter first starts: before that it cannot be asked how many queues it has.
+pub(crate) struct Adapter {
+    filter: Filter,
+    if_index: u32,
+    services: Arc<Services>,
+    interface: Published<Arc<Interface>>,
+}
+
+impl Adapter {
+    pub(crate) fn new(filter: Filter, if_index: u32, services: Arc<Services>) -> Self {
+        Self {
+            filter,
+            if_index,
+            services,
+            interface: Published::empty(),
+        }
+    }
+
+    /// The interface, once there is one.
+    fn interface(&self) -> Option<Arc<Interface>> {
+        let raised = Raised::to_dispatch();
+        self.interface.read(raised.token()).cloned()
+    }
+
+    /// Makes the interface and lets it be looked up. The adapter works without it when that fails.
+    fn appear(&self, passive: Passive<'_>) -> Result<Arc<Interface>> {
+        let scale = steering::query(self.filter, passive)?;
+        let interface = Interface::new(
+            self.if_index,
+            self.filter,
+            self.services.clone(),
+            scale.queues,
+        )?;
+        let interface = Arc::new(crate::TAG, interface)?;
+        let steering = Box::new(crate::TAG, scale.steering)?;
+        drop(interface.steering.replace(Some(steering), passive));
+        offload::query(&interface, passive);
+        let published = Box::new(crate::TAG, interface.clone())?;
+        Interface::start(&interface)?;
+        if let Err(status) = self.services.interfaces.add(interface.clone(), passive) {
+            interface.remove(passive);
+            return Err(status);
+        }
+        drop(self.interface.replace(Some(published), passive));
+        Ok(interface)
+    }
+
+    fn disappear(&self, passive: Passive<'_>) {
+        if let Some(interface) = self.interface() {
+            interface.remove(passive);
+        }
+    }
+
+    /// Separates the lists of ours from those of others, keeping the order of both.
+    fn separate(&self, chain: NblChain) -> (NblQueue, NblQueue) {
+        let (mut ours, mut others) = (NblQueue::new(), NblQueue::new());
+        for list in chain {
+            if self.filter.owns(&list) {
+                ours.push_back(list);
+            } else {
+                others.push_back(list);
+            }
+        }
+        (ours, others)
+    }
+
+    /// Takes back lists of ours that were sent or indicated.
+    fn came_back(&self, lists: NblQueue) {
+        if lists.is_empty() {
+            return;
+        }
+        let raised = Raised::to_dispatch();
+        if let Some(interface) = self.interface.read(raised.token()) {
+            interface.packets_back(lists, raised.token());
+        }
+    }
+}
+
+impl FilterModule for Adapter {
+    const TAG: Tag = crate::TAG;
+
+    fn filter(&self) -> Filter {
+        self.filter
+    }
+
+    fn datapath(&self) -> Datapath {
+        self.interface()
+            .map_or_else(Datapath::default, |interface| interface.datapath())
+    }
+
+    fn restart(&self, restart: &Restart<'_>, passive: Passive<'_>) -> Result<()> {
+        let interface = match self.interface() {
+            Some(interface) => Ok(interface),
+            None => self.appear(passive),
+        };
+        // A restart without attributes says nothing about the MTU: what was known stays.
+        let max_frame = restart.mtu().map(|mtu| mtu.saturating_add(ETHERNET_HEADER));
+        if let Ok(interface) = interface {
+            interface.restarted(max_frame, passive);
+        }
+        Ok(())
+    }
+
+    fn pause(&self, passive: Passive<'_>) {
+        if let Some(interface) = self.interface() {
+            interface.pause(passive);
+        }
+    }
+
+    fn detach(self, passive: Passive<'_>) {
+        self.disappear(passive);
+        drop(self.interface.replace(None, passive));
+    }
+
+    fn send(&self, chain: NblChain, port: u32, flags: Flags) {
+        let raised = Raised::to_dispatch();
+        match self.interface.read(raised.token()) {
+            Some(interface) => inspect::send(interface, chain, port, flags, raised.token()),
+            None => self.filter.send(chain, port, flags),
+        }
+    }
+
+    fn send_complete(&self, chain: NblChain, flags: Flags) {
+        if !chain.iter().any(|list| self.filter.owns(&list)) {
+            return self.filter.send_complete(chain, flags);
+        }
+        let (ours, others) = self.separate(chain);
+        self.filter.send_complete(others.into_chain(), flags);
+        self.came_back(ours);
+    }
+
+    fn receive(&self, chain: NblChain, receive: Receive) {
+        let raised = Raised::to_dispatch();
+        match self.interface.read(raised.token()) {
+            Some(interface) => inspect::receive(interface, chain, receive, raised.token()),
+            None => self.filter.indicate(chain, receive),
+        }
+    }
+
+    fn return_chain(&self, chain: NblChain, flags: Flags) {
+        if !chain.iter().any(|list| self.filter.owns(&list)) {
+            return self.filter.return_chain(chain, flags);
+        }
+        let (ours, others) = self.separate(chain);
+        self.filter.return_chain(others.into_chain(), flags);
+        self.came_back(ours);
+    }
+
+    fn oid_request(&self, request: OidRequest) {
+        if !request.is_direct() && request.view().oid() == OID_GEN_RECEIVE_SCALE_PARAMETERS {
+            match self.interface() {
+                Some(interface) => steering::serve(&interface, request),
+                None => request.forward(),
+            }
+        } else {
+            request.forward();
+        }
+    }
+
+    fn status(&self, indication: &StatusView<'_>) {
+        if indication.code() == NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG
+            && let Some(interface) = self.interface()
+        {
+            offload::changed(&interface, indication.buffer());
+        }
+    }
+
+    fn net_pnp_event(
+        &self,
+        event: &NET_PNP_EVENT_NOTIFICATION,
+        passive: Passive<'_>,
+    ) -> Result<()> {
+        if event.NetPnPEvent.NetEvent == NetEventFilterPreDetach {
+            self.disappear(passive);
+        }
+        Ok(())
+    }
+}

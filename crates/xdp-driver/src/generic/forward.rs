@@ -1,0 +1,163 @@
+//! Sending frames back where they came from, with their addresses swapped.
+//!
+//! A frame is copied, so that its memory goes back to its owner at once and cannot change any more.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use nt::ndis::{Filter, Flags, Nbl, NblQueue, NetBuffer, Packet, PacketPool, Receive};
+use nt::sync::SpinLock;
+use nt::sys::{NDIS_SEND_FLAGS_DISPATCH_LEVEL, NetBufferListHashValue};
+use nt::{Result, Vec};
+
+use crate::interface::{Interface, RxQueue, Way, count};
+
+/// Bytes of an Ethernet address, and of the two at the start of a frame.
+const ADDRESS: usize = 6;
+const ADDRESSES: usize = 2 * ADDRESS;
+/// Bytes of the shortest frame that is sent back: an Ethernet header.
+const SHORTEST: usize = 14;
+/// Room of the packets that are kept for reuse.
+const ROOM: usize = 2048;
+/// How many are kept.
+const KEPT: usize = 256;
+
+/// Packets for frames that are sent back.
+pub(crate) struct Forwarder {
+    pool: PacketPool,
+    free: SpinLock<Vec<Packet>>,
+    closed: AtomicBool,
+    /// Frames on the way for each queue at most.
+    pub(crate) limit: AtomicU32,
+}
+
+impl Forwarder {
+    pub(crate) fn new(filter: Filter) -> Result<Self> {
+        Ok(Self {
+            pool: PacketPool::new(filter, crate::TAG)?,
+            free: SpinLock::new(Vec::with_capacity(crate::TAG, KEPT)?),
+            closed: AtomicBool::new(false),
+            limit: AtomicU32::new(1024),
+        })
+    }
+
+    fn take(&self, len: usize) -> Result<Packet> {
+        if len > ROOM {
+            return self.pool.allocate(len);
+        }
+        let free = self.free.lock().pop();
+        free.map_or_else(|| self.pool.allocate(ROOM), Ok)
+    }
+
+    /// Keeps a packet for reuse, or frees it.
+    fn put_back(&self, packet: Packet) {
+        let mut free = self.free.lock();
+        let keep =
+            packet.capacity() == ROOM && free.len() < KEPT && !self.closed.load(Ordering::Acquire);
+        if keep {
+            // There is room: nothing is allocated.
+            let _ = free.push(packet);
+        } else {
+            drop(free);
+            drop(packet);
+        }
+    }
+
+    /// Takes a list back; `Err` gives it back when it is not of this pool.
+    pub(super) fn reclaim(&self, list: Nbl) -> core::result::Result<(), Nbl> {
+        self.pool.reclaim(list).map(|packet| self.put_back(packet))
+    }
+
+    /// Keeps no packets any more.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let free = core::mem::replace(&mut *self.free.lock(), Vec::new(crate::TAG));
+        drop(free);
+    }
+}
+
+/// Frames of one queue that are about to be sent back.
+pub(super) struct Outgoing<'a> {
+    interface: &'a Interface,
+    queue: &'a RxQueue,
+    lists: NblQueue,
+}
+
+impl<'a> Outgoing<'a> {
+    pub(super) const fn new(interface: &'a Interface, queue: &'a RxQueue) -> Self {
+        Self {
+            interface,
+            queue,
+            lists: NblQueue::new(),
+        }
+    }
+
+    /// Adds the frames of a list. Those that cannot be sent are counted.
+    pub(super) fn add(&mut self, list: &Nbl) {
+        for buffer in list.buffers() {
+            if buffer.len() < SHORTEST {
+                continue;
+            }
+            let counters = &self.queue.counters;
+            count(&counters.forward_requested, 1);
+            let limit = self.interface.forwarder.limit.load(Ordering::Relaxed);
+            if self.queue.forwarding.load(Ordering::Relaxed) >= limit {
+                count(&counters.forward_limit, 1);
+                continue;
+            }
+            match self.copy(list, buffer) {
+                Ok(packet) => {
+                    self.queue.forwarding.fetch_add(1, Ordering::Relaxed);
+                    self.lists.push_back(packet.into_nbl());
+                }
+                Err(_) => count(&counters.forward_no_memory, 1),
+            }
+        }
+    }
+
+    fn copy(&self, list: &Nbl, buffer: NetBuffer<'_>) -> Result<Packet> {
+        let len = buffer.len();
+        let mut packet = self.interface.forwarder.take(len)?;
+        let bytes = packet.buffer_mut().get_mut(..len).unwrap_or_default();
+        buffer.read(0, bytes);
+        if let Some(addresses) = bytes.get_mut(..ADDRESSES) {
+            addresses.rotate_left(ADDRESS);
+        }
+        packet.set_len(len);
+        packet.set_info(NetBufferListHashValue, list.hash_value() as usize);
+        packet.set_word(
+            0,
+            super::inject::Owner::Forward(self.queue.way(), self.queue.id()).into_word(),
+        );
+        Ok(packet)
+    }
+
+    /// Sends what was added.
+    pub(super) fn send(self) {
+        let frames = self.lists.len();
+        if frames == 0 {
+            return;
+        }
+        let interface = self.interface;
+        if !interface.gate.enter(frames) {
+            self.queue.forwarding.fetch_sub(frames, Ordering::Relaxed);
+            for list in self.lists.into_chain() {
+                let _ = interface.forwarder.reclaim(list);
+            }
+            return;
+        }
+        count(&self.queue.counters.forward_sent, frames);
+        let flags = Flags(NDIS_SEND_FLAGS_DISPATCH_LEVEL);
+        let chain = self.lists.into_chain();
+        match self.queue.way() {
+            Way::Up => interface.filter().send(chain, 0, flags),
+            Way::Down => interface.filter().indicate(
+                chain,
+                Receive {
+                    port: 0,
+                    count: frames,
+                    flags,
+                },
+            ),
+        }
+    }
+}

@@ -1,0 +1,521 @@
+//! Sending the frames of sockets.
+
+use nt::ndis::{Flags, NblQueue, Packet, PacketPool, Receive};
+use nt::sync::{Event, SpinLock};
+use nt::sys::{NDIS_SEND_FLAGS_DISPATCH_LEVEL, NetBufferListHashValue};
+use nt::{Arc, Box, Dispatch, Passive, Result, Status, Vec};
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::interface::{Interface, Way, count};
+use crate::settings::Setting;
+use crate::socket::{Sent, Socket};
+
+/// Passes over a queue's sockets before others get the processor.
+const PASSES: u32 = 8;
+
+/// Frames that are completed to a socket at once.
+const COMPLETIONS: usize = 32;
+
+/// What a packet of ours is about; kept in the packet while others have it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Owner {
+    /// A frame of a socket on a transmit queue.
+    Socket(Way, u32),
+    /// A frame that was sent back from a queue.
+    Forward(Way, u32),
+}
+
+impl Owner {
+    const FORWARD: usize = 1 << 33;
+    const DOWN: usize = 1 << 32;
+
+    pub(super) const fn into_word(self) -> usize {
+        let (kind, way, queue) = match self {
+            Self::Socket(way, queue) => (0, way, queue),
+            Self::Forward(way, queue) => (Self::FORWARD, way, queue),
+        };
+        let way = match way {
+            Way::Up => 0,
+            Way::Down => Self::DOWN,
+        };
+        kind | way | queue as usize
+    }
+
+    pub(super) const fn from_word(word: usize) -> Self {
+        let way = if word & Self::DOWN == 0 {
+            Way::Up
+        } else {
+            Way::Down
+        };
+        if word & Self::FORWARD == 0 {
+            Self::Socket(way, word as u32)
+        } else {
+            Self::Forward(way, word as u32)
+        }
+    }
+}
+
+/// A queue through which sockets send. It is there as long as its interface; the packets are while a socket is bound.
+pub(crate) struct TxQueue {
+    id: u32,
+    way: Way,
+    turn: SpinLock<Turn>,
+    /// Lists that came back and have not been looked at.
+    back: SpinLock<NblQueue>,
+    sockets: SpinLock<Vec<Option<Arc<Socket>>>>,
+    /// Set when frames of a socket that leaves are back, and when the runner rests.
+    rested: Event,
+    pub(crate) counters: TxCounters,
+    /// Whether the queue is to be gone on with by a system thread.
+    pub(crate) unfinished: AtomicBool,
+}
+
+/// What happened to the frames of a queue.
+#[derive(Default)]
+pub(crate) struct TxCounters {
+    /// Descriptors that were refused.
+    pub(crate) invalid_descriptors: AtomicU64,
+    /// Batches sent.
+    pub(crate) batches: AtomicU64,
+    /// Frames on the way.
+    pub(crate) depth: AtomicU64,
+    /// Frames dropped because the adapter was paused.
+    pub(crate) dropped_pause: AtomicU64,
+    /// Frames that the network card did not send.
+    pub(crate) dropped_nic: AtomicU64,
+    /// Frames whose checksum wish made no sense.
+    pub(crate) bad_checksums: AtomicU64,
+}
+
+/// Who runs the queue: one thread at a time has the runner.
+struct Turn {
+    runner: Option<Box<Runner>>,
+    /// Another pass is due; whoever has the runner does it.
+    again: bool,
+    /// Whether there is a runner at all.
+    exists: bool,
+}
+
+/// What it takes to run a queue.
+struct Runner {
+    pool: PacketPool,
+    free: Vec<Packet>,
+    outstanding: u32,
+    max_length: u32,
+    packets: u32,
+    hash: u32,
+    /// The socket whose turn is next.
+    next: usize,
+}
+
+impl TxQueue {
+    /// A queue without sockets.
+    pub(crate) fn new(id: u32, way: Way) -> Result<Self> {
+        Ok(Self {
+            id,
+            way,
+            turn: SpinLock::new(Turn {
+                runner: None,
+                again: false,
+                exists: false,
+            }),
+            back: SpinLock::new(NblQueue::new()),
+            sockets: SpinLock::new(Vec::new(crate::TAG)),
+            rested: Event::auto_reset(crate::TAG, false)?,
+            counters: TxCounters::default(),
+            unfinished: AtomicBool::new(false),
+        })
+    }
+
+    fn runner(&self, interface: &Interface, passive: Passive<'_>) -> Result<Box<Runner>> {
+        let max_length = interface.max_frame();
+        if max_length == 0 {
+            return Err(Status::DEVICE_NOT_READY);
+        }
+        let packets = interface
+            .services()
+            .settings
+            .get(Setting::GENERIC_TX_FRAME_COUNT, passive);
+        let pool = PacketPool::new(interface.filter(), crate::TAG)?;
+        let mut free = Vec::with_capacity(crate::TAG, packets as usize)?;
+        let raised = nt::irql::Raised::to_dispatch();
+        let hash = interface.hash_of(self.id, raised.token());
+        drop(raised);
+        for _ in 0..packets {
+            let mut packet = pool.allocate(max_length as usize)?;
+            packet.set_word(0, Owner::Socket(self.way, self.id).into_word());
+            free.push(packet)?;
+        }
+        Box::new(
+            crate::TAG,
+            Runner {
+                pool,
+                free,
+                outstanding: 0,
+                max_length,
+                packets,
+                hash,
+                next: 0,
+            },
+        )
+    }
+
+    /// Adds a socket. The interface's lock is held.
+    pub(crate) fn bind(
+        &self,
+        interface: &Interface,
+        socket: &Arc<Socket>,
+        passive: Passive<'_>,
+    ) -> Result<()> {
+        let is_idle = self.sockets.lock().iter().all(Option::is_none);
+        if is_idle {
+            let runner = self.runner(interface, passive)?;
+            let mut turn = self.turn.lock();
+            turn.runner = Some(runner);
+            turn.again = false;
+            turn.exists = true;
+        }
+        let (packets, max_length) =
+            self.wait_for_runner(passive, |runner| (runner.packets, runner.max_length));
+        let joined = socket
+            .join_tx(packets, max_length)
+            .and_then(|()| self.enlist(socket));
+        if joined.is_err() && is_idle {
+            self.dissolve(passive);
+        }
+        joined
+    }
+
+    fn enlist(&self, socket: &Arc<Socket>) -> Result<()> {
+        let mut sockets = self.sockets.lock();
+        if let Some(slot) = sockets.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some(socket.clone());
+            return Ok(());
+        }
+        sockets.push(Some(socket.clone()))
+    }
+
+    /// Looks at the runner, once it rests. Only one thread at a time does this: the interface's lock is held.
+    fn wait_for_runner<R>(&self, passive: Passive<'_>, look: impl Fn(&mut Runner) -> R) -> R
+    where
+        R: Default,
+    {
+        loop {
+            let mut turn = self.turn.lock();
+            if !turn.exists {
+                return R::default();
+            }
+            if let Some(runner) = &mut turn.runner {
+                return look(runner);
+            }
+            drop(turn);
+            self.rested
+                .wait_for(core::time::Duration::from_millis(1), passive);
+        }
+    }
+
+    /// Removes a socket and waits until its frames are back; whether it was there. The interface's lock is held.
+    pub(crate) fn unbind(
+        &self,
+        interface: &Interface,
+        socket: &Socket,
+        passive: Passive<'_>,
+    ) -> bool {
+        let is_this = |slot: &Option<Arc<Socket>>| {
+            slot.as_ref()
+                .is_some_and(|other| core::ptr::eq(&**other, socket))
+        };
+        if !self.sockets.lock().iter().any(is_this) {
+            return false;
+        }
+        self.drain(interface, socket, passive);
+        let mut sockets = self.sockets.lock();
+        let slot = sockets.iter_mut().find(|slot| is_this(slot));
+        let taken = slot.and_then(Option::take);
+        let is_last = sockets.iter().all(Option::is_none);
+        drop(sockets);
+        drop(taken);
+        if is_last {
+            self.dissolve(passive);
+        }
+        true
+    }
+
+    /// Waits until no frame of a socket is on the way.
+    fn drain(&self, interface: &Interface, socket: &Socket, passive: Passive<'_>) {
+        while socket.stop_tx() != 0 {
+            let raised = nt::irql::Raised::to_dispatch();
+            self.kick(interface, raised.token());
+            drop(raised);
+            if socket.stop_tx() == 0 {
+                break;
+            }
+            self.rested
+                .wait_for(core::time::Duration::from_millis(1), passive);
+        }
+    }
+
+    /// Removes all sockets, telling them that the queue goes. The interface's lock is held.
+    pub(crate) fn evict(&self, interface: &Interface, passive: Passive<'_>) {
+        let mut evicted = false;
+        loop {
+            let first = self.sockets.lock().iter().flatten().next().cloned();
+            let Some(socket) = first else {
+                break;
+            };
+            self.drain(interface, &socket, passive);
+            let is_this = |slot: &&mut Option<Arc<Socket>>| {
+                slot.as_ref()
+                    .is_some_and(|other| Arc::ptr_eq(other, &socket))
+            };
+            let taken = self
+                .sockets
+                .lock()
+                .iter_mut()
+                .find(is_this)
+                .and_then(Option::take);
+            drop(taken);
+            socket.lose_tx();
+            evicted = true;
+        }
+        if evicted {
+            self.dissolve(passive);
+        }
+    }
+
+    /// Frees the packets, once the runner rests.
+    fn dissolve(&self, passive: Passive<'_>) {
+        loop {
+            let mut turn = self.turn.lock();
+            if !turn.exists {
+                return;
+            }
+            if let Some(runner) = turn.runner.take_if(|runner| runner.outstanding == 0) {
+                turn.exists = false;
+                drop(turn);
+                drop(runner);
+                *self.sockets.lock() = Vec::new(crate::TAG);
+                return;
+            }
+            drop(turn);
+            self.rested
+                .wait_for(core::time::Duration::from_millis(1), passive);
+        }
+    }
+
+    /// Takes back a list of this queue; the queue is to be kicked next.
+    pub(super) fn came_back(&self, list: nt::ndis::Nbl) {
+        self.back.lock().push_back(list);
+    }
+
+    /// Runs the queue, or has whoever runs it look again.
+    pub(crate) fn kick(&self, interface: &Interface, dispatch: Dispatch<'_>) {
+        let mut turn = self.turn.lock_at_dispatch(dispatch);
+        let Some(mut runner) = turn.runner.take() else {
+            turn.again = true;
+            return;
+        };
+        turn.again = false;
+        drop(turn);
+        let mut passes = 0;
+        loop {
+            let more = self.pass(interface, &mut runner);
+            passes += 1;
+            let mut turn = self.turn.lock_at_dispatch(dispatch);
+            let again = core::mem::take(&mut turn.again) || more;
+            if again && passes < PASSES {
+                continue;
+            }
+            turn.runner = Some(runner);
+            drop(turn);
+            if again {
+                self.unfinished.store(true, Ordering::Release);
+                interface.continue_later();
+            }
+            self.rested.set();
+            return;
+        }
+    }
+
+    /// Completes what came back, then takes from every socket what there is; whether another pass is due.
+    fn pass(&self, interface: &Interface, runner: &mut Runner) -> bool {
+        self.complete(runner);
+        let count_sockets = self.sockets.lock().len();
+        let mut lists = NblQueue::new();
+        let start = runner.next;
+        let mut more = false;
+        for turn in 0..count_sockets {
+            let at = (start + turn) % count_sockets.max(1);
+            let Some(socket) = self.sockets.lock().get(at).cloned().flatten() else {
+                continue;
+            };
+            let hash = runner.hash as usize;
+            let taken = socket.take_tx(&mut runner.free, |mut packet, sequence| {
+                packet.set_word(1, at << 32 | sequence as usize);
+                packet.set_info(NetBufferListHashValue, hash);
+                lists.push_back(packet.into_nbl());
+            });
+            count(&self.counters.invalid_descriptors, taken.refused);
+            count(&self.counters.bad_checksums, taken.bad_checksums);
+            if taken.frames != 0 {
+                runner.next = at + 1;
+            }
+        }
+        let frames = lists.len();
+        if frames != 0 {
+            runner.outstanding += frames;
+            count(&self.counters.batches, 1);
+            count(&self.counters.depth, frames);
+            self.send(interface, lists);
+        }
+        self.complete(runner);
+        for at in 0..count_sockets {
+            let socket = self.sockets.lock().get(at).cloned().flatten();
+            if let Some(socket) = socket {
+                more |= socket.rest_tx();
+            }
+        }
+        more
+    }
+
+    fn send(&self, interface: &Interface, lists: NblQueue) {
+        let frames = lists.len();
+        if !interface.gate.enter(frames) {
+            // A paused adapter sends nothing; the frames are done with all the same.
+            count(&self.counters.dropped_pause, frames);
+            self.back.lock().append(lists);
+            return;
+        }
+        let flags = Flags(NDIS_SEND_FLAGS_DISPATCH_LEVEL);
+        let chain = lists.into_chain();
+        match self.way {
+            Way::Down => interface.filter().send(chain, 0, flags),
+            Way::Up => interface.filter().indicate(
+                chain,
+                Receive {
+                    port: 0,
+                    count: frames,
+                    flags,
+                },
+            ),
+        }
+    }
+
+    /// Completes to their sockets the frames that came back.
+    fn complete(&self, runner: &mut Runner) {
+        let lists = self.back.lock().take();
+        if lists.is_empty() {
+            return;
+        }
+        let mut batch = Batch::new();
+        for list in lists.into_chain() {
+            let timestamp = list.timestamp();
+            let Ok(packet) = runner.pool.reclaim(list) else {
+                continue;
+            };
+            let word = packet.word(1);
+            runner.outstanding -= 1;
+            // There is room: all packets were in the list once.
+            let _ = runner.free.push(packet);
+            batch.add(
+                self,
+                word >> 32,
+                Sent {
+                    sequence: word as u32,
+                    timestamp,
+                },
+            );
+        }
+        batch.flush(self);
+        self.counters
+            .depth
+            .store(runner.outstanding.into(), Ordering::Relaxed);
+    }
+}
+
+/// Frames of one socket that came back.
+struct Batch {
+    slot: usize,
+    frames: [Sent; COMPLETIONS],
+    len: usize,
+}
+
+impl Batch {
+    const fn new() -> Self {
+        Self {
+            slot: 0,
+            frames: [Sent {
+                sequence: 0,
+                timestamp: 0,
+            }; COMPLETIONS],
+            len: 0,
+        }
+    }
+
+    fn add(&mut self, queue: &TxQueue, slot: usize, frame: Sent) {
+        if self.len == COMPLETIONS || self.slot != slot {
+            self.flush(queue);
+        }
+        self.slot = slot;
+        if let Some(place) = self.frames.get_mut(self.len) {
+            *place = frame;
+            self.len += 1;
+        }
+    }
+
+    fn flush(&mut self, queue: &TxQueue) {
+        let frames = self.frames.get(..self.len).unwrap_or_default();
+        if frames.is_empty() {
+            return;
+        }
+        let socket = queue.sockets.lock().get(self.slot).cloned().flatten();
+        if let Some(socket) = socket {
+            socket.complete_tx(frames);
+        }
+        self.len = 0;
+    }
+}
+
+impl Interface {
+    /// Takes back lists of ours.
+    pub(super) fn packets_back(&self, lists: NblQueue, dispatch: Dispatch<'_>) {
+        let mut kicked: Option<(Way, u32)> = None;
+        let mut entered = 0;
+        for list in lists.into_chain() {
+            let [word, ..] = list.source_words();
+            match Owner::from_word(word) {
+                Owner::Forward(way, id) => {
+                    if let Some(queue) = self.rx_queue(way, id) {
+                        queue.forwarding.fetch_sub(1, Ordering::Relaxed);
+                    }
+                    let _ = self.forwarder.reclaim(list);
+                }
+                Owner::Socket(way, id) => {
+                    let Some(queue) = self.tx_queue(way, id) else {
+                        continue;
+                    };
+                    if !list.status().is_success() && way == Way::Down {
+                        count(&queue.counters.dropped_nic, 1);
+                    }
+                    if kicked.is_some_and(|before| before != (way, id)) {
+                        self.kick_queue(kicked, dispatch);
+                    }
+                    kicked = Some((way, id));
+                    queue.came_back(list);
+                }
+            }
+            entered += 1;
+        }
+        self.gate.leave(entered);
+        self.kick_queue(kicked, dispatch);
+    }
+
+    fn kick_queue(&self, queue: Option<(Way, u32)>, dispatch: Dispatch<'_>) {
+        if let Some((way, id)) = queue
+            && let Some(queue) = self.tx_queue(way, id)
+        {
+            queue.kick(self, dispatch);
+        }
+    }
+}

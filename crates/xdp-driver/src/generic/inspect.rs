@@ -1,0 +1,360 @@
+//! Inspecting frames on their way.
+//!
+//! Lists are looked at where they are: first each gets its verdict, and what is redirected is copied to its socket; then
+//! each goes where its verdict says. Nothing is locked meanwhile; the caller is at DISPATCH_LEVEL, which is what keeps the
+//! rules in place.
+
+use nt::Dispatch;
+use nt::ndis::{Flags, NblChain, NblQueue, NblRef, NetBuffer, Receive};
+use nt::sys::TcpIpChecksumNetBufferListInfo;
+use xdp_packet::{Frame, Tail};
+
+use super::forward::Outgoing;
+use crate::interface::{Interface, RxQueue, Way, count};
+use crate::program::{Plan, Target};
+use crate::socket::{RxFrame, Socket};
+
+/// Lists that are inspected at once.
+const BATCH: usize = 64;
+
+/// Frames that are delivered to a socket at once.
+const DELIVERY: usize = 32;
+
+/// What happens to a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Pass,
+    /// Dropped, or copied to a socket.
+    Drop,
+    Forward,
+}
+
+/// Frames on the way from the network card.
+pub(super) fn receive(
+    interface: &Interface,
+    mut chain: NblChain,
+    receive: Receive,
+    dispatch: Dispatch<'_>,
+) {
+    let filter = interface.filter();
+    let queue = chain
+        .iter()
+        .next()
+        .map(|first| interface.queue_of(first.hash_value(), Way::Up, dispatch))
+        .and_then(|id| interface.rx_queue(Way::Up, id));
+    let Some((queue, plan)) = queue.and_then(|queue| Some((queue, queue.plan.read(dispatch)?)))
+    else {
+        return filter.indicate(chain, receive);
+    };
+    if receive.is_lent() {
+        return receive_lent(interface, queue, plan, chain, receive, dispatch);
+    }
+    let (mut passed, mut done) = (NblQueue::new(), NblQueue::new());
+    let mut outgoing = Outgoing::new(interface, queue);
+    while !chain.is_empty() {
+        let verdicts = inspect(queue, plan, &chain, dispatch);
+        for verdict in verdicts.iter() {
+            let Some(list) = chain.pop_front() else {
+                break;
+            };
+            match verdict {
+                Verdict::Pass => passed.push_back(list),
+                Verdict::Drop => done.push_back(list),
+                Verdict::Forward => {
+                    outgoing.add(&list);
+                    done.push_back(list);
+                }
+            }
+        }
+    }
+    let count = passed.len();
+    filter.return_chain(done.into_chain(), receive.flags.level_only());
+    outgoing.send();
+    filter.indicate(passed.into_chain(), Receive { count, ..receive });
+}
+
+/// As [`receive`], for lists that stay the network card's: they are linked afterwards as they were.
+fn receive_lent(
+    interface: &Interface,
+    queue: &RxQueue,
+    plan: &Plan,
+    chain: NblChain,
+    receive: Receive,
+    dispatch: Dispatch<'_>,
+) {
+    let mut outgoing = Outgoing::new(interface, queue);
+    let mut verdicts = Verdicts::new();
+    let mut at = 0;
+    interface
+        .filter()
+        .indicate_lent(chain, receive, |rest, list| {
+            if at == verdicts.len {
+                verdicts = inspect(queue, plan, rest, dispatch);
+                at = 0;
+            }
+            let verdict = verdicts.get(at);
+            at += 1;
+            if verdict == Verdict::Forward {
+                outgoing.add(list);
+            }
+            verdict == Verdict::Pass
+        });
+    outgoing.send();
+}
+
+/// Frames on the way to the network card.
+pub(super) fn send(
+    interface: &Interface,
+    mut chain: NblChain,
+    port: u32,
+    flags: Flags,
+    dispatch: Dispatch<'_>,
+) {
+    let filter = interface.filter();
+    let (mut passed, mut done) = (NblQueue::new(), NblQueue::new());
+    while !chain.is_empty() {
+        // Lists of one chain may belong to different queues.
+        let queue = chain
+            .iter()
+            .next()
+            .map(|first| interface.queue_of(first.hash_value(), Way::Down, dispatch))
+            .and_then(|id| interface.rx_queue(Way::Down, id));
+        let Some((queue, plan)) = queue.and_then(|queue| Some((queue, queue.plan.read(dispatch)?)))
+        else {
+            if let Some(list) = chain.pop_front() {
+                passed.push_back(list);
+            }
+            continue;
+        };
+        let mut outgoing = Outgoing::new(interface, queue);
+        let verdicts = inspect(queue, plan, &chain, dispatch);
+        for verdict in verdicts.iter() {
+            let Some(list) = chain.pop_front() else {
+                break;
+            };
+            match verdict {
+                Verdict::Pass => passed.push_back(list),
+                Verdict::Drop => done.push_back(list),
+                Verdict::Forward => {
+                    outgoing.add(&list);
+                    done.push_back(list);
+                }
+            }
+        }
+        outgoing.send();
+    }
+    filter.send_complete(done.into_chain(), flags.level_only());
+    filter.send(passed.into_chain(), port, flags);
+}
+
+/// The verdicts of a batch.
+struct Verdicts {
+    verdicts: [Verdict; BATCH],
+    len: usize,
+}
+
+impl Verdicts {
+    const fn new() -> Self {
+        Self {
+            verdicts: [Verdict::Pass; BATCH],
+            len: 0,
+        }
+    }
+
+    fn push(&mut self, verdict: Verdict) {
+        if let Some(slot) = self.verdicts.get_mut(self.len) {
+            *slot = verdict;
+            self.len += 1;
+        }
+    }
+
+    fn get(&self, at: usize) -> Verdict {
+        self.verdicts.get(at).copied().unwrap_or(Verdict::Pass)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Verdict> {
+        self.verdicts.iter().copied().take(self.len)
+    }
+}
+
+/// How many frames got which verdict.
+#[derive(Default)]
+struct Tally {
+    passed: u32,
+    dropped: u32,
+    redirected: u32,
+    forwarded: u32,
+    discontiguous: u32,
+    misdirected: u32,
+    unmapped: u32,
+    loopback: u32,
+}
+
+impl Tally {
+    fn note(&self, queue: &RxQueue) {
+        let counters = &queue.counters;
+        count(&counters.batches, 1);
+        count(&counters.passed, self.passed);
+        count(&counters.dropped, self.dropped);
+        count(&counters.redirected, self.redirected);
+        count(&counters.forwarded, self.forwarded);
+        count(&counters.discontiguous, self.discontiguous);
+        count(&counters.misdirected, self.misdirected);
+        count(&counters.mapping_failures, self.unmapped);
+        count(&counters.loopback_skipped, self.loopback);
+    }
+}
+
+/// Gives the first lists of a chain their verdicts.
+fn inspect(queue: &RxQueue, plan: &Plan, chain: &NblChain, dispatch: Dispatch<'_>) -> Verdicts {
+    let mut verdicts = Verdicts::new();
+    let mut tally = Tally::default();
+    let mut delivery = Delivery::new(queue);
+    for list in chain.iter().take(BATCH) {
+        if list.is_loopback() {
+            tally.loopback += 1;
+            verdicts.push(Verdict::Pass);
+            continue;
+        }
+        let mut verdict = None;
+        for buffer in list.buffers() {
+            let found = decide(
+                queue,
+                plan,
+                &list,
+                buffer,
+                &mut delivery,
+                &mut tally,
+                dispatch,
+            );
+            // A list goes where its first frame goes.
+            verdict.get_or_insert(found);
+        }
+        verdicts.push(verdict.unwrap_or(Verdict::Pass));
+    }
+    delivery.flush();
+    tally.note(queue);
+    verdicts
+}
+
+#[inline]
+fn decide<'a>(
+    queue: &RxQueue,
+    plan: &'a Plan,
+    list: &NblRef<'a>,
+    buffer: NetBuffer<'a>,
+    delivery: &mut Delivery<'a>,
+    tally: &mut Tally,
+    dispatch: Dispatch<'a>,
+) -> Verdict {
+    let Some(first) = buffer.first_segment() else {
+        tally.unmapped += 1;
+        return Verdict::Drop;
+    };
+    let target = if first.len() == buffer.len() {
+        plan.target(&Frame::new(first))
+    } else {
+        tally.discontiguous += 1;
+        if buffer.segments().any(|segment| segment.is_none()) {
+            tally.unmapped += 1;
+            return Verdict::Drop;
+        }
+        let rest = Rest {
+            buffer,
+            skip: first.len(),
+        };
+        plan.target(&Frame::with_tail(first, &rest))
+    };
+    let socket = match target {
+        Target::Pass => {
+            tally.passed += 1;
+            return Verdict::Pass;
+        }
+        Target::Drop => {
+            tally.dropped += 1;
+            return Verdict::Drop;
+        }
+        Target::Forward => {
+            tally.forwarded += 1;
+            return Verdict::Forward;
+        }
+        Target::Socket(socket) => socket,
+        Target::Map(map) => match map.get(queue.id(), dispatch) {
+            Some(socket) => socket,
+            None => {
+                tally.dropped += 1;
+                return Verdict::Drop;
+            }
+        },
+    };
+    tally.redirected += 1;
+    if socket.is_fed_by(queue.identity()) {
+        let frame = RxFrame {
+            buffer,
+            checksum: list.info(TcpIpChecksumNetBufferListInfo) as u32,
+            timestamp: list.timestamp(),
+        };
+        delivery.add(socket, frame);
+    } else {
+        tally.misdirected += 1;
+    }
+    Verdict::Drop
+}
+
+/// The part of a frame behind its first buffer.
+struct Rest<'a> {
+    buffer: NetBuffer<'a>,
+    skip: usize,
+}
+
+impl Tail for Rest<'_> {
+    fn read(&self, offset: usize, into: &mut [u8]) -> usize {
+        self.buffer.read(self.skip.saturating_add(offset), into)
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.buffer.len().saturating_sub(self.skip)
+    }
+}
+
+/// Frames on their way to one socket.
+struct Delivery<'a> {
+    queue: &'a RxQueue,
+    socket: Option<&'a Socket>,
+    frames: [Option<RxFrame<'a>>; DELIVERY],
+    len: usize,
+}
+
+impl<'a> Delivery<'a> {
+    const fn new(queue: &'a RxQueue) -> Self {
+        Self {
+            queue,
+            socket: None,
+            frames: [None; DELIVERY],
+            len: 0,
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, socket: &'a Socket, frame: RxFrame<'a>) {
+        let is_other = self
+            .socket
+            .is_some_and(|current| !core::ptr::eq(current, socket));
+        if is_other || self.len == DELIVERY {
+            self.flush();
+        }
+        self.socket = Some(socket);
+        if let Some(slot) = self.frames.get_mut(self.len) {
+            *slot = Some(frame);
+            self.len += 1;
+        }
+    }
+
+    fn flush(&mut self) {
+        let frames = self.frames.get(..self.len).unwrap_or_default();
+        if let (Some(socket), false) = (self.socket, frames.is_empty()) {
+            socket.deliver(frames, &self.queue.counters);
+        }
+        self.len = 0;
+    }
+}

@@ -1,0 +1,435 @@
+//! Programs and sockets on the queues of an interface.
+
+use core::ptr;
+use core::sync::atomic::Ordering;
+
+use nt::{Arc, Box, Passive, Result, Status, Vec};
+
+use super::insertion::Use;
+use super::{Control, Hook, Interface, RxQueue, TxQueue, Way};
+use crate::program::{Plan, ProgramRules, Queues};
+use crate::settings::Setting;
+use crate::socket::Socket;
+
+/// What is on a queue where frames are inspected.
+pub(super) struct RxControl {
+    standby: Option<Box<Plan>>,
+    programs: u32,
+    sockets: Vec<Arc<Socket>>,
+    offloads: RxOffloads,
+}
+
+/// What is on a queue through which sockets send.
+pub(super) struct TxControl {
+    sockets: Vec<Arc<Socket>>,
+    offloads: TxOffloads,
+    activated: bool,
+}
+
+/// What the sockets of a queue want to know about received frames.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct RxOffloads {
+    pub(crate) checksum: bool,
+    pub(crate) timestamp: bool,
+}
+
+/// What the sockets of a queue want done to frames sent.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct TxOffloads {
+    pub(crate) checksum: bool,
+    pub(crate) timestamp: bool,
+}
+
+impl RxControl {
+    pub(super) const fn new() -> Self {
+        Self {
+            standby: None,
+            programs: 0,
+            sockets: Vec::new(crate::TAG),
+            offloads: RxOffloads {
+                checksum: false,
+                timestamp: false,
+            },
+        }
+    }
+
+    pub(super) fn sockets(&self) -> &[Arc<Socket>] {
+        &self.sockets
+    }
+
+    /// What was set for a queue goes with the last who uses it.
+    fn forget_if_unused(&mut self) {
+        if self.programs == 0 && self.sockets.is_empty() {
+            self.offloads = RxOffloads::default();
+        }
+    }
+}
+
+impl TxControl {
+    pub(super) const fn new() -> Self {
+        Self {
+            sockets: Vec::new(crate::TAG),
+            offloads: TxOffloads {
+                checksum: false,
+                timestamp: false,
+            },
+            activated: false,
+        }
+    }
+
+    pub(super) fn sockets(&self) -> &[Arc<Socket>] {
+        &self.sockets
+    }
+}
+
+fn take(sockets: &mut Vec<Arc<Socket>>, socket: &Socket) {
+    if let Some(at) = sockets.iter().position(|other| ptr::eq(&**other, socket)) {
+        sockets.swap_remove(at);
+    }
+}
+
+/// Which directions of the data path a user of a hook needs.
+const fn needs(hook: Hook) -> Use {
+    match hook {
+        Hook { inspects: true, .. } => Use {
+            receive: true,
+            send: true,
+        },
+        Hook { way: Way::Up, .. } => Use {
+            receive: true,
+            send: false,
+        },
+        Hook { way: Way::Down, .. } => Use {
+            receive: false,
+            send: true,
+        },
+    }
+}
+
+/// A program on queues of an interface.
+pub(crate) struct Attachment {
+    interface: Arc<Interface>,
+    way: Way,
+    queues: Queues,
+    program: u64,
+}
+
+impl Attachment {
+    /// Attaches a program to one queue or to all: to all that were asked for or to none.
+    pub(crate) fn new(
+        interface: &Arc<Interface>,
+        way: Way,
+        queues: Queues,
+        program: &Arc<ProgramRules>,
+        passive: Passive<'_>,
+    ) -> Result<Self> {
+        let hook = Hook {
+            way,
+            inspects: true,
+        };
+        let limit = Setting::GENERIC_RX_FWD_BUFFER_LIMIT;
+        let limit = interface.services().settings.get(limit, passive);
+        interface.forwarder.limit.store(limit, Ordering::Relaxed);
+        let restart = {
+            let mut control = interface.lock(passive)?;
+            let range = queues.range(interface.queue_count());
+            if range.is_empty() || range.end > interface.queue_count() {
+                return Err(Status::INVALID_PARAMETER);
+            }
+            program.check_targets()?;
+            for id in range.clone() {
+                if let Err(status) = interface.attach(&mut control, way, id, program, passive) {
+                    for id in range.start..id {
+                        interface.detach(&mut control, way, id, program.id(), passive);
+                    }
+                    return Err(status);
+                }
+            }
+            interface.begin_use(hook)
+        };
+        interface.wait_inserted(hook, restart, passive);
+        Ok(Self {
+            interface: interface.clone(),
+            way,
+            queues,
+            program: program.id(),
+        })
+    }
+
+    /// Detaches the program: on return no frame is inspected with its rules.
+    pub(crate) fn detach(self, passive: Passive<'_>) {
+        // An interface that was removed has detached all programs itself.
+        let Ok(mut control) = self.interface.lock(passive) else {
+            return;
+        };
+        for id in self.queues.range(self.interface.queue_count()) {
+            self.interface
+                .detach(&mut control, self.way, id, self.program, passive);
+        }
+        let hook = Hook {
+            way: self.way,
+            inspects: true,
+        };
+        self.interface.end_use(hook, passive);
+    }
+}
+
+impl Interface {
+    fn attach(
+        &self,
+        control: &mut Control,
+        way: Way,
+        id: u32,
+        program: &Arc<ProgramRules>,
+        passive: Passive<'_>,
+    ) -> Result<()> {
+        let (queue, on) = self.rx_parts(control, way, id)?;
+        queue.add(&mut on.standby, program, passive)?;
+        on.programs += 1;
+        Ok(())
+    }
+
+    fn detach(&self, control: &mut Control, way: Way, id: u32, program: u64, passive: Passive<'_>) {
+        if let Ok((queue, on)) = self.rx_parts(control, way, id) {
+            queue.remove(&mut on.standby, program, passive);
+            on.programs = on.programs.saturating_sub(1);
+            on.forget_if_unused();
+        }
+    }
+
+    fn rx_parts<'a>(
+        &'a self,
+        control: &'a mut Control,
+        way: Way,
+        id: u32,
+    ) -> Result<(&'a RxQueue, &'a mut RxControl)> {
+        let queue = self.rx_queue(way, id);
+        let on = control
+            .rx
+            .get_mut(way.index())
+            .and_then(|queues| queues.get_mut(id as usize));
+        queue.zip(on).ok_or(Status::INVALID_PARAMETER)
+    }
+
+    fn tx_parts<'a>(
+        &'a self,
+        control: &'a mut Control,
+        way: Way,
+        id: u32,
+    ) -> Result<(&'a TxQueue, &'a mut TxControl)> {
+        let queue = self.tx_queue(way, id);
+        let on = control
+            .tx
+            .get_mut(way.index())
+            .and_then(|queues| queues.get_mut(id as usize));
+        queue.zip(on).ok_or(Status::INVALID_PARAMETER)
+    }
+
+    /// Notes a user of a hook; whether the filter has to be restarted for it. The lock is held.
+    fn begin_use(&self, hook: Hook) -> bool {
+        let missing = self.insertion.acquire(needs(hook));
+        // The adapter is there while the lock is held; the restart itself comes later.
+        missing && self.filter.request_restart().is_ok()
+    }
+
+    fn wait_inserted(&self, hook: Hook, restart: bool, passive: Passive<'_>) {
+        if restart {
+            self.insertion.wait(needs(hook), passive);
+        }
+    }
+
+    /// Takes back a [`Interface::begin_use`].
+    fn end_use(&self, hook: Hook, passive: Passive<'_>) {
+        if self.insertion.release(needs(hook)) {
+            self.linger(passive);
+        }
+    }
+
+    /// Binds a socket to a queue for receiving. Whether there is such a queue shows only when a program is attached.
+    pub(crate) fn bind_rx(
+        &self,
+        way: Way,
+        id: u32,
+        socket: &Arc<Socket>,
+        passive: Passive<'_>,
+    ) -> Result<()> {
+        let mut control = self.lock(passive)?;
+        match self.rx_parts(&mut control, way, id) {
+            Ok((_, on)) => on.sockets.push(socket.clone()),
+            Err(_) => control.strays.push(socket.clone()),
+        }
+    }
+
+    /// Takes back a [`Interface::bind_rx`].
+    pub(crate) fn unbind_rx(&self, way: Way, id: u32, socket: &Socket, passive: Passive<'_>) {
+        let mut control = self.control.write(passive);
+        match self.rx_parts(&mut control, way, id) {
+            Ok((_, on)) => {
+                take(&mut on.sockets, socket);
+                on.forget_if_unused();
+            }
+            Err(_) => take(&mut control.strays, socket),
+        }
+    }
+
+    /// Binds a socket to a queue for sending.
+    pub(crate) fn bind_tx(
+        &self,
+        way: Way,
+        id: u32,
+        socket: &Arc<Socket>,
+        passive: Passive<'_>,
+    ) -> Result<()> {
+        let hook = Hook {
+            way,
+            inspects: false,
+        };
+        let restart = {
+            let mut control = self.lock(passive)?;
+            let (queue, on) = self.tx_parts(&mut control, way, id)?;
+            on.sockets.push(socket.clone())?;
+            if let Err(status) = queue.bind(self, socket, passive) {
+                on.sockets.pop();
+                return Err(status);
+            }
+            self.begin_use(hook)
+        };
+        self.wait_inserted(hook, restart, passive);
+        Ok(())
+    }
+
+    /// Takes back a [`Interface::bind_tx`]; waits until the socket's frames are back.
+    pub(crate) fn unbind_tx(&self, way: Way, id: u32, socket: &Socket, passive: Passive<'_>) {
+        let mut control = self.control.write(passive);
+        let Ok((queue, on)) = self.tx_parts(&mut control, way, id) else {
+            return;
+        };
+        if queue.unbind(self, socket, passive) {
+            take(&mut on.sockets, socket);
+            if on.sockets.is_empty() {
+                *on = TxControl::new();
+            }
+            if !control.removed {
+                self.end_use(
+                    Hook {
+                        way,
+                        inspects: false,
+                    },
+                    passive,
+                );
+            }
+        }
+    }
+
+    /// Has a queue's frames come with what a socket wants to know.
+    pub(crate) fn enable_rx_offload(
+        &self,
+        way: Way,
+        id: u32,
+        enable: impl Fn(&mut RxOffloads) -> &mut bool,
+        passive: Passive<'_>,
+    ) -> Result<()> {
+        let mut control = self.lock(passive)?;
+        let Ok((_, on)) = self.rx_parts(&mut control, way, id) else {
+            return Ok(());
+        };
+        let programs = on.programs;
+        let offload = enable(&mut on.offloads);
+        if !*offload && programs != 0 {
+            return Err(Status::INVALID_DEVICE_STATE);
+        }
+        *offload = true;
+        Ok(())
+    }
+
+    /// Has a queue do what a socket wants done to frames.
+    pub(crate) fn enable_tx_offload(
+        &self,
+        way: Way,
+        id: u32,
+        enable: impl Fn(&mut TxOffloads) -> &mut bool,
+        passive: Passive<'_>,
+    ) -> Result<()> {
+        let mut control = self.lock(passive)?;
+        let (_, on) = self.tx_parts(&mut control, way, id)?;
+        let activated = on.activated;
+        let offload = enable(&mut on.offloads);
+        if !*offload && activated {
+            return Err(Status::INVALID_DEVICE_STATE);
+        }
+        *offload = true;
+        Ok(())
+    }
+
+    /// Runs the last step of a socket's activation, unless the interface is removed.
+    pub(crate) fn activate(
+        &self,
+        tx: Option<(Way, u32)>,
+        commit: impl FnOnce(),
+        passive: Passive<'_>,
+    ) -> Result<()> {
+        let mut control = self.lock(passive)?;
+        if let Some((way, id)) = tx {
+            self.tx_parts(&mut control, way, id)?.1.activated = true;
+        }
+        commit();
+        Ok(())
+    }
+
+    /// Takes every socket off the transmit queues: what they were made for, the longest frame, is no longer true.
+    pub(super) fn drop_transmit(&self, passive: Passive<'_>) {
+        let mut control = self.control.write(passive);
+        self.end_transmit(&mut control, passive);
+    }
+
+    fn end_transmit(&self, control: &mut Control, passive: Passive<'_>) {
+        for way in [Way::Up, Way::Down] {
+            for id in 0..self.queue_count() {
+                let Ok((queue, on)) = self.tx_parts(control, way, id) else {
+                    continue;
+                };
+                let gone = core::mem::replace(on, TxControl::new());
+                queue.evict(self, passive);
+                for _ in 0..gone.sockets.len() {
+                    self.end_use(
+                        Hook {
+                            way,
+                            inspects: false,
+                        },
+                        passive,
+                    );
+                }
+            }
+        }
+    }
+
+    /// Removes the interface: sockets and programs are detached, and nothing attaches any more.
+    pub(crate) fn remove(&self, passive: Passive<'_>) {
+        self.services().interfaces.remove(self, passive);
+        let mut control = self.control.write(passive);
+        if control.removed {
+            return;
+        }
+        self.end_transmit(&mut control, passive);
+        control.removed = true;
+        for way in [Way::Up, Way::Down] {
+            for id in 0..self.queue_count() {
+                let Ok((queue, on)) = self.rx_parts(&mut control, way, id) else {
+                    continue;
+                };
+                queue.clear(passive);
+                on.standby = None;
+                on.programs = 0;
+                for socket in &on.sockets {
+                    socket.lose_rx();
+                }
+            }
+        }
+        for socket in &control.strays {
+            socket.lose_rx();
+        }
+        drop(control);
+        self.stop();
+        self.forwarder.close();
+    }
+}

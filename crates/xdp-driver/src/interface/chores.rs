@@ -1,0 +1,143 @@
+//! What system threads do for an interface.
+
+use core::sync::atomic::Ordering;
+use core::time::Duration;
+
+use nt::work::{Tick, Timer, Work, WorkItem};
+use nt::{Arc, Dispatch, Passive, Result};
+
+use super::Interface;
+use crate::settings::Setting;
+
+/// The chores of an interface. They refer to it, so they have to be given up when it is removed.
+pub(super) struct Chores {
+    announce: WorkItem<Announce>,
+    transmit: WorkItem<Transmit>,
+    idle: Timer<Idle>,
+}
+
+/// Tells sockets that the adapter's offload changed.
+struct Announce {
+    interface: Arc<Interface>,
+}
+
+impl Work for Announce {
+    fn run(&self, passive: Passive<'_>) {
+        let Ok(control) = self.interface.lock(passive) else {
+            return;
+        };
+        let receivers = control
+            .rx
+            .iter()
+            .flatten()
+            .flat_map(|queue| queue.sockets());
+        let senders = control
+            .tx
+            .iter()
+            .flatten()
+            .flat_map(|queue| queue.sockets());
+        for socket in receivers.chain(senders) {
+            socket.offload_changed();
+        }
+    }
+}
+
+/// Goes on with transmit queues whose time was up.
+struct Transmit {
+    interface: Arc<Interface>,
+}
+
+impl Work for Transmit {
+    fn run(&self, _passive: Passive<'_>) {
+        for queue in self.interface.tx_queues() {
+            if queue.unfinished.swap(false, Ordering::AcqRel) {
+                let raised = nt::irql::Raised::to_dispatch();
+                queue.kick(&self.interface, raised.token());
+            }
+        }
+    }
+}
+
+/// Runs when a direction of the data path has had no user for some time.
+struct Idle {
+    expire: WorkItem<Expire>,
+}
+
+struct Expire {
+    interface: Arc<Interface>,
+}
+
+impl Tick for Idle {
+    fn tick(&self, _dispatch: Dispatch<'_>) {
+        self.expire.queue();
+    }
+}
+
+impl Work for Expire {
+    fn run(&self, passive: Passive<'_>) {
+        // The filter module is there while the lock is held and the interface is not removed.
+        let Ok(_control) = self.interface.lock(passive) else {
+            return;
+        };
+        if self.interface.insertion.expire() {
+            // Refused, it is tried again when the next last user goes.
+            let _ = self.interface.filter.request_restart();
+        }
+    }
+}
+
+impl Interface {
+    /// Makes an interface's chores.
+    pub(crate) fn start(this: &Arc<Self>) -> Result<()> {
+        let device = this.services.devices.common();
+        let announce = Announce {
+            interface: this.clone(),
+        };
+        let transmit = Transmit {
+            interface: this.clone(),
+        };
+        let expire = Expire {
+            interface: this.clone(),
+        };
+        let tag = crate::TAG;
+        let idle = Idle {
+            expire: WorkItem::new(tag, device, Arc::new(tag, expire)?)?,
+        };
+        let chores = Chores {
+            announce: WorkItem::new(tag, device, Arc::new(tag, announce)?)?,
+            transmit: WorkItem::new(tag, device, Arc::new(tag, transmit)?)?,
+            idle: Timer::new(Arc::new(tag, idle)?, false)?,
+        };
+        *this.chores.lock() = Some(chores);
+        Ok(())
+    }
+
+    /// Gives up the chores. What is queued runs all the same, and finds the interface removed.
+    pub(super) fn stop(&self) {
+        let chores = self.chores.lock().take();
+        drop(chores);
+    }
+
+    /// Has the sockets told that the adapter's offload changed. Any level up to DISPATCH_LEVEL.
+    pub(crate) fn announce_offload(&self) {
+        if let Some(chores) = &*self.chores.lock() {
+            chores.announce.queue();
+        }
+    }
+
+    /// Has unfinished transmit queues gone on with. Any level up to DISPATCH_LEVEL.
+    pub(crate) fn continue_later(&self) {
+        if let Some(chores) = &*self.chores.lock() {
+            chores.transmit.queue();
+        }
+    }
+
+    /// Starts the time after which a direction without users is given up.
+    pub(super) fn linger(&self, passive: Passive<'_>) {
+        let timeout = Setting::GENERIC_DELAY_DETACH_TIMEOUT_SEC;
+        let seconds = self.services.settings.get(timeout, passive);
+        if let Some(chores) = &*self.chores.lock() {
+            chores.idle.set(Duration::from_secs(seconds.into()), None);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A queue where frames are inspected.
+
+use core::ptr;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use nt::Passive;
+use nt::sync::Published;
+use nt::{Arc, Box, Result};
+
+use super::Way;
+use crate::program::{Plan, ProgramRules};
+
+/// A queue where frames are inspected. It is there as long as its interface; without a program its frames pass.
+pub(crate) struct RxQueue {
+    id: u32,
+    way: Way,
+    pub(crate) plan: Published<Plan>,
+    pub(crate) counters: RxCounters,
+    /// Frames of ours that were sent back and are on the way.
+    pub(crate) forwarding: AtomicU32,
+}
+
+macro_rules! counters {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Default)]
+        pub(crate) struct $name {
+            $($(#[$field_doc])* pub(crate) $field: AtomicU64,)*
+        }
+    };
+}
+
+counters! {
+    /// What happened to the frames of a queue.
+    RxCounters {
+        /// Frames that a rule or no rule let pass.
+        passed,
+        /// Frames that a rule dropped.
+        dropped,
+        /// Frames that a rule gave to a socket.
+        redirected,
+        /// Frames that a rule sent back.
+        forwarded,
+        /// Batches inspected.
+        batches,
+        /// Frames of several buffers.
+        discontiguous,
+        /// Frames delivered to sockets.
+        delivered,
+        /// Frames for sockets that had no room.
+        undelivered,
+        /// Frames for sockets that are not active on this queue.
+        misdirected,
+        /// Fill entries out of range.
+        invalid_descriptors,
+        /// Frames cut to the size of a chunk.
+        truncated,
+        /// Frames with memory that could not be mapped.
+        mapping_failures,
+        /// Frames to be sent back for which there was no memory.
+        forward_no_memory,
+        /// Frames to be sent back above the limit.
+        forward_limit,
+        /// Frames to be sent back.
+        forward_requested,
+        /// Frames sent back.
+        forward_sent,
+        /// Frames looped back, which are not inspected.
+        loopback_skipped,
+    }
+}
+
+/// Adds to a counter.
+#[inline]
+pub(crate) fn count(counter: &AtomicU64, by: u32) {
+    if by != 0 {
+        counter.fetch_add(u64::from(by), Ordering::Relaxed);
+    }
+}
+
+impl RxQueue {
+    pub(super) fn new(id: u32, way: Way) -> Self {
+        Self {
+            id,
+            way,
+            plan: Published::empty(),
+            counters: RxCounters::default(),
+            forwarding: AtomicU32::new(0),
+        }
+    }
+
+    /// Its number.
+    #[inline]
+    pub(crate) const fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Where its frames travel.
+    #[inline]
+    pub(crate) const fn way(&self) -> Way {
+        self.way
+    }
+
+    /// A number that no other queue has as long as this one exists.
+    #[inline]
+    pub(crate) fn identity(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
+    /// Appends a program's rules. `standby` is the other copy of the plan, which exists exactly when there is a plan:
+    /// it takes the change first, then trades places with the plan in use, so that no frame waits and no frame sees
+    /// half of the change, and removing rules takes no memory.
+    pub(super) fn add(
+        &self,
+        standby: &mut Option<Box<Plan>>,
+        program: &Arc<ProgramRules>,
+        passive: Passive<'_>,
+    ) -> Result<()> {
+        let is_first = standby.is_none();
+        let mut next = match standby.take() {
+            Some(plan) => plan,
+            None => Plan::new()?,
+        };
+        if let Err(status) = next.add(program) {
+            *standby = (!is_first).then_some(next);
+            return Err(status);
+        }
+        let spare = if is_first { Some(Plan::new()?) } else { None };
+        let before = self.plan.replace(Some(next), passive).or(spare);
+        let Some(mut other) = before else {
+            return Ok(());
+        };
+        let added = other.add(program);
+        if added.is_ok() {
+            *standby = Some(other);
+        } else if is_first {
+            drop(self.plan.replace(None, passive));
+        } else {
+            let changed = self.plan.replace(Some(other), passive);
+            *standby = changed.map(|mut plan| {
+                plan.remove(program.id());
+                plan
+            });
+        }
+        added
+    }
+
+    /// Removes a program's rules; whether any program is left.
+    pub(super) fn remove(
+        &self,
+        standby: &mut Option<Box<Plan>>,
+        program: u64,
+        passive: Passive<'_>,
+    ) -> bool {
+        let Some(mut next) = standby.take() else {
+            return false;
+        };
+        next.remove(program);
+        if next.is_empty() {
+            self.clear(passive);
+            return false;
+        }
+        *standby = self.plan.replace(Some(next), passive).map(|mut plan| {
+            plan.remove(program);
+            plan
+        });
+        true
+    }
+
+    /// Removes all programs.
+    pub(super) fn clear(&self, passive: Passive<'_>) {
+        drop(self.plan.replace(None, passive));
+    }
+}

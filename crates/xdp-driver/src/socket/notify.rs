@@ -1,0 +1,255 @@
+//! Poking and waiting.
+
+use core::sync::atomic::{AtomicU32, Ordering, fence};
+use core::time::Duration;
+
+use nt::io::{Completion, Control as Request, FastControl, Irp, IrpSlot};
+use nt::memory::UserSlice;
+use nt::sync::{Event, SpinLock};
+use nt::{Arc, Passive, Result, Status};
+use xdp_abi::xsk::{INFINITE, NotifyFlags, NotifyIn, NotifyResultFlags};
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::Socket;
+use super::state::State;
+use crate::control::read_user;
+
+const KNOWN_FLAGS: u32 = NotifyFlags::POKE_RX.0
+    | NotifyFlags::POKE_TX.0
+    | NotifyFlags::WAIT_RX.0
+    | NotifyFlags::WAIT_TX.0;
+const WAIT_FLAGS: u32 = NotifyFlags::WAIT_RX.0 | NotifyFlags::WAIT_TX.0;
+
+/// Who waits for a socket: one at a time.
+pub(super) struct Waiter {
+    /// What is waited for: the wait flags, or 0. Read by those who make a ring ready, without the lock.
+    armed: AtomicU32,
+    turn: SpinLock<Turn>,
+    event: Event,
+    parked: Arc<IrpSlot>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Nobody waits.
+    Free,
+    /// A thread waits for the event.
+    Thread,
+    /// A request is about to be parked.
+    Parking,
+    /// A request was parked; when the slot is empty, it was cancelled.
+    Parked,
+}
+
+impl Waiter {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
+            armed: AtomicU32::new(0),
+            turn: SpinLock::new(Turn::Free),
+            event: Event::manual_reset(crate::TAG, false)?,
+            parked: Arc::new(crate::TAG, IrpSlot::new())?,
+        })
+    }
+
+    /// Takes the turn to wait; `false` when somebody has it.
+    fn begin(&self, turn: Turn, flags: u32) -> bool {
+        let mut current = self.turn.lock();
+        let is_free = match *current {
+            Turn::Free => true,
+            Turn::Parked => !self.parked.is_taken(),
+            Turn::Thread | Turn::Parking => false,
+        };
+        if is_free {
+            *current = turn;
+            self.event.clear();
+            self.armed.store(flags, Ordering::SeqCst);
+            // Whoever makes a ring ready from here on sees the flags, or the look at the ring sees what they did.
+            fence(Ordering::SeqCst);
+        }
+        is_free
+    }
+
+    fn end(&self) {
+        let mut current = self.turn.lock();
+        self.armed.store(0, Ordering::SeqCst);
+        *current = Turn::Free;
+    }
+
+    /// Wakes whoever waits; a request is handed back with what it waits for.
+    fn wake(&self) -> Option<(Irp, u32)> {
+        let mut current = self.turn.lock();
+        match *current {
+            Turn::Free | Turn::Parking => None,
+            Turn::Thread => {
+                self.event.set();
+                None
+            }
+            Turn::Parked => {
+                // Cancelled meanwhile, it is completed by whoever cancels it.
+                let irp = self.parked.take();
+                let flags = self.armed.swap(0, Ordering::SeqCst);
+                *current = Turn::Free;
+                irp.map(|irp| (irp, flags))
+            }
+        }
+    }
+}
+
+impl Socket {
+    /// Serves a synchronous notification.
+    pub(super) fn notify(
+        &self,
+        request: &FastControl<'_>,
+        passive: Passive<'_>,
+    ) -> (Status, usize) {
+        let timeout = match self.prepare(&request.input()) {
+            Ok((0, _)) => return (Status::SUCCESS, 0),
+            Ok((wait, timeout)) => {
+                let ready = self.ready(wait);
+                if ready != 0 {
+                    return (Status::SUCCESS, ready as usize);
+                }
+                if self.state.get() != State::Active || !self.waiter.begin(Turn::Thread, wait) {
+                    return (Status::INVALID_DEVICE_STATE, 0);
+                }
+                (wait, timeout)
+            }
+            Err(status) => return (status, 0),
+        };
+        let (wait, milliseconds) = timeout;
+        let timeout =
+            (milliseconds != INFINITE).then(|| Duration::from_millis(milliseconds.into()));
+        let mut status = Status::SUCCESS;
+        if self.ready(wait) == 0 && self.state.get() == State::Active {
+            status = self.waiter.event.wait_user(timeout, passive);
+        }
+        self.waiter.end();
+        match self.ready(wait) {
+            0 => (status, 0),
+            ready => (Status::SUCCESS, ready as usize),
+        }
+    }
+
+    /// Serves an asynchronous notification.
+    pub(super) fn notify_async(&self, request: Request) -> Completion {
+        let wait = match self.prepare(&request.user_input()) {
+            Ok((0, _)) => return request.complete(Status::SUCCESS, 0),
+            Ok((wait, _)) => wait,
+            Err(status) => return request.complete(status, 0),
+        };
+        let ready = self.ready(wait);
+        if ready != 0 {
+            return request.complete(Status::SUCCESS, ready as usize);
+        }
+        if self.state.get() != State::Active || !self.waiter.begin(Turn::Parking, wait) {
+            return request.complete(Status::INVALID_DEVICE_STATE, 0);
+        }
+        let parked = match IrpSlot::park(&self.waiter.parked, request.into_irp()) {
+            Ok(parked) => parked,
+            Err(irp) => {
+                self.waiter.end();
+                return irp.complete(Status::INVALID_DEVICE_STATE, 0);
+            }
+        };
+        *self.waiter.turn.lock() = Turn::Parked;
+        // A ring became ready, or the socket inactive, while nobody could be woken.
+        let ready = self.ready(wait);
+        if ready != 0 || self.state.get() != State::Active {
+            self.finish_parked(ready);
+        }
+        parked
+    }
+
+    /// Checks a notification and pokes; the wait flags and the time.
+    fn prepare(&self, input: &UserSlice) -> Result<(u32, u32)> {
+        if self.state.get() != State::Active {
+            return Err(Status::INVALID_DEVICE_STATE);
+        }
+        if input.len() < size_of::<NotifyIn>() {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        let mut notify = NotifyIn::new_zeroed();
+        read_user(input, align_of::<NotifyIn>(), notify.as_mut_bytes())?;
+        let flags = notify.flags.0;
+        if flags == 0 || flags & !KNOWN_FLAGS != 0 {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        let has = |these: NotifyFlags| flags & these.0 != 0;
+        let rx = has(NotifyFlags(NotifyFlags::POKE_RX.0 | NotifyFlags::WAIT_RX.0));
+        let tx = has(NotifyFlags(NotifyFlags::POKE_TX.0 | NotifyFlags::WAIT_TX.0));
+        let link = if tx {
+            self.tx_queue.lock().clone()
+        } else {
+            None
+        };
+        if (rx && !self.receives.load(Ordering::Acquire)) || (tx && link.is_none()) {
+            return Err(Status::INVALID_DEVICE_STATE);
+        }
+        // Poking the receiving side does nothing: frames come when they come.
+        if let (true, Some(link)) = (has(NotifyFlags::POKE_TX), link) {
+            if self.tx_errors().0 != 0 {
+                return Err(Status::DEVICE_REMOVED);
+            }
+            self.note_poke();
+            if let Some(queue) = link.interface.tx_queue(link.way, link.id) {
+                let raised = nt::irql::Raised::to_dispatch();
+                queue.kick(&link.interface, raised.token());
+            }
+        }
+        Ok((flags & WAIT_FLAGS, notify.wait_timeout_milliseconds))
+    }
+
+    /// Which of the awaited rings have entries.
+    fn ready(&self, wait: u32) -> u32 {
+        let mut ready = 0;
+        if wait & NotifyFlags::WAIT_RX.0 != 0 && self.rx.lock().has_entries() {
+            ready |= NotifyResultFlags::RX_AVAILABLE.0;
+        }
+        if wait & NotifyFlags::WAIT_TX.0 != 0 && self.tx.lock().has_completions() {
+            ready |= NotifyResultFlags::TX_COMP_AVAILABLE.0;
+        }
+        ready
+    }
+
+    fn finish_parked(&self, ready: u32) {
+        if let Some((irp, _)) = self.waiter.wake() {
+            let _ = irp.complete(Status::SUCCESS, ready as usize);
+        }
+    }
+
+    fn became_ready(&self, wait: NotifyFlags, result: NotifyResultFlags) {
+        // Orders the ring's index before the look at who waits.
+        fence(Ordering::SeqCst);
+        let armed = self.waiter.armed.load(Ordering::SeqCst);
+        if armed & wait.0 != 0 {
+            let other = self.ready(armed & !wait.0);
+            self.finish_parked(other | result.0);
+        }
+    }
+
+    /// The receive ring has new entries.
+    #[inline]
+    pub(super) fn rx_ready(&self) {
+        self.became_ready(NotifyFlags::WAIT_RX, NotifyResultFlags::RX_AVAILABLE);
+    }
+
+    /// The completion ring has new entries.
+    #[inline]
+    pub(super) fn tx_ready(&self) {
+        self.became_ready(NotifyFlags::WAIT_TX, NotifyResultFlags::TX_COMP_AVAILABLE);
+    }
+
+    /// Nothing will become ready any more: ends waits. A request that waits while its handle is closed is answered as if
+    /// everything were ready.
+    pub(super) fn end_waits(&self, closing: bool) {
+        if let Some((irp, flags)) = self.waiter.wake() {
+            // The result flags are the wait flags shifted by two.
+            let result = if closing {
+                flags >> 2
+            } else {
+                self.ready(flags)
+            };
+            let _ = irp.complete(Status::SUCCESS, result as usize);
+        }
+    }
+}

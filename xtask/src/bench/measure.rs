@@ -123,6 +123,7 @@ impl Bench {
         Ok(Some(Case {
             name,
             notes: Vec::new(),
+            target: None,
             results,
         }))
     }
@@ -176,11 +177,45 @@ pub(crate) struct Case {
     /// Facts that belong to the case: sizes, memory, the machine's state.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) notes: Vec<(String, f64)>,
+    /// What the first contender should need at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) target: Option<Target>,
     /// One measurement per contender.
     pub(crate) results: Vec<Measurement>,
 }
 
+/// What the first contender of a case should need at most.
+#[derive(Serialize)]
+pub(crate) struct Target {
+    /// On the machine the target was set for.
+    pub(crate) ns: f64,
+    /// For the fastest slice, here.
+    pub(crate) min_ns: f64,
+    /// For the middle slice, here.
+    pub(crate) median_ns: f64,
+    /// Whether the fastest slice was fast enough.
+    pub(crate) min_met: bool,
+    /// Whether the middle slice was.
+    pub(crate) median_met: bool,
+}
+
 impl Case {
+    /// Compares the first contender with a target, which is first multiplied by how much slower than the target's machine this
+    /// one is: for the fastest and for the middle slice.
+    pub(crate) fn against(mut self, ns: f64, (min_scale, median_scale): (f64, f64)) -> Self {
+        if let Some(first) = self.results.first() {
+            let (min_ns, median_ns) = (ns * min_scale, ns * median_scale);
+            self.target = Some(Target {
+                ns,
+                min_ns,
+                median_ns,
+                min_met: first.min_ns <= min_ns,
+                median_met: first.median_ns <= median_ns,
+            });
+        }
+        self
+    }
+
     /// Adds a fact.
     pub(crate) fn note(mut self, name: impl Into<String>, value: f64) -> Self {
         self.notes.push((name.into(), value));
@@ -239,6 +274,18 @@ impl fmt::Display for Report {
             writeln!(f, "\n{}", case.name)?;
             for (name, value) in &case.notes {
                 writeln!(f, "  {name}: {value:.1}")?;
+            }
+            if let Some(target) = &case.target {
+                let verdict = |met| if met { "met" } else { "MISSED" };
+                writeln!(
+                    f,
+                    "  target {:<25} {:>9.2} ns min {:>9.2} ns median   {} {}",
+                    format!("{} ns, here", target.ns),
+                    target.min_ns,
+                    target.median_ns,
+                    verdict(target.min_met),
+                    verdict(target.median_met)
+                )?;
             }
             for result in &case.results {
                 writeln!(

@@ -10,6 +10,11 @@ use super::super::measure::{Bench, Case, Contender};
 use super::lists::Rule;
 use super::{Compiled, compile};
 
+/// What compiling 10,000 rules may take, on any machine.
+const COMPILE_NS: f64 = 5e6;
+/// What one change may take.
+const CHANGE_NS: f64 = 2e4;
+
 /// Measures compiling each list of 10,000, and changing it by one rule.
 pub(super) fn run(bench: &Bench, lists: &[(&str, Vec<Rule<'_>>)]) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
@@ -20,7 +25,8 @@ pub(super) fn run(bench: &Bench, lists: &[(&str, Vec<Rule<'_>>)]) -> anyhow::Res
         let contender = Contender::new("compile, the whole list", 1, || {
             black_box(compile(black_box(rules)).ok());
         });
-        cases.extend(bench.case(format!("{name}, compile"), vec![contender])?);
+        let case = bench.case(format!("{name}, compile"), vec![contender])?;
+        cases.extend(case.map(|case| case.against(COMPILE_NS, (1.0, 1.0))));
         cases.extend(change(bench, name, rules)?);
     }
     Ok(cases)
@@ -48,7 +54,8 @@ fn change(bench: &Bench, name: &str, rules: &[Rule<'_>]) -> anyhow::Result<Optio
         bench.case(format!("{name}, change"), vec![contender])?
     };
     Ok(case.map(|case| {
-        case.note("longest pair of changes, ns", longest as f64)
+        case.against(CHANGE_NS, (1.0, 1.0))
+            .note("longest pair of changes, ns", longest as f64)
             .note("rules at the end", compiled.len() as f64)
     }))
 }

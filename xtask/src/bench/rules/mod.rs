@@ -6,6 +6,7 @@
 mod change;
 mod lists;
 mod peers;
+mod targets;
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -87,6 +88,7 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Case>> {
         ),
     ]);
     let mut cases = Vec::new();
+    let hot = Frames::new(1, || frame_for(&Pattern::UdpDst(443), PORT, random));
     for (name, rules) in &lists {
         let port = if name.starts_with("64") {
             PORT + 1
@@ -107,7 +109,7 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Case>> {
                 };
                 frame_for(&rules[index], port, random)
             });
-            cases.extend(find(bench, &name, rules, &frames)?);
+            cases.extend(find(bench, &name, rules, &frames, &hot)?.map(targets::judge));
         }
     }
     cases.extend(change::run(bench, &lists)?);
@@ -124,12 +126,13 @@ fn compile<'a>(rules: &[Rule<'a>]) -> anyhow::Result<Compiled<'a>> {
     Ok(compiled)
 }
 
-/// Measures finding the rule for frames.
+/// Measures finding the rule for frames; `hot` is the frame of the yardstick.
 fn find(
     bench: &Bench,
     name: &str,
     rules: &[Rule<'_>],
     frames: &Frames,
+    hot: &Frames,
 ) -> anyhow::Result<Option<Case>> {
     let compiled = compile(rules)?;
     let (hashbrown, hand, trie) = (
@@ -144,6 +147,7 @@ fn find(
             let hit = compiled.classify(&Frame::new(bytes));
             hit.map_or(u32::MAX, |hit| *hit.value)
         }),
+        targets::yardstick(hot),
         over("parsing alone", frames, |bytes| {
             let packet = Packet::parse_slice(bytes, Depth::Transport);
             u32::from(packet.facts().0)

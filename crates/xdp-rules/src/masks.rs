@@ -12,8 +12,8 @@ use crate::index::{Index, enter, quit};
 use crate::store::{OutOfMemory, Pool, Store};
 use crate::table::Table;
 
-/// Words of the filter for each group of the table, which has about 2.5 to 5 keys.
-const FILTER_WORDS: usize = 8;
+/// Words of the filter for each group of the table, at least.
+const FILTER_WORDS: usize = 5;
 /// Groups that are asked together: as many as a word has bits.
 const TOGETHER: usize = 32;
 
@@ -143,6 +143,7 @@ impl<A: Address, S: Store> Index<S> for ByMask<A, S> {
         self.groups.reserve_one(pool)?;
         self.table.reserve_one(pool)?;
         let words = self.table.groups().saturating_mul(FILTER_WORDS);
+        let words = words.checked_next_power_of_two().ok_or(OutOfMemory)?;
         if self.filter.words.len() != words {
             self.filter.set_len(pool, words)?;
             self.refill();

@@ -11,7 +11,7 @@ use crate::store::{OutOfMemory, Pool, Store};
 
 const WIDTH: usize = 7;
 /// Keys for each group on average at which the table grows.
-const FULL: usize = 5;
+const FULL: usize = 4;
 const EACH: u64 = 0x0001_0101_0101_0101;
 const HIGH: u64 = 0x0080_8080_8080_8080;
 const SPILL_SHIFT: u32 = 56;
@@ -40,10 +40,7 @@ impl<K> Group<K> {
 }
 
 pub(crate) struct Table<K, S: Store> {
-    /// A power of two, or none.
     groups: S::Buf<Group<K>>,
-    /// Number of groups less one.
-    mask: usize,
     len: usize,
     seed: u64,
     /// The only slot in use, if there is only one: then nothing has to be hashed.
@@ -54,7 +51,6 @@ impl<K: Key, S: Store> Table<K, S> {
     pub(crate) fn new(pool: &Pool<S>, seed: u64) -> Self {
         Self {
             groups: pool.buffer(),
-            mask: 0,
             len: 0,
             seed,
             only: Slot::default(),
@@ -105,7 +101,7 @@ impl<K: Key, S: Store> Table<K, S> {
     /// answer is `None`, and [`Table::find_further`] has to be asked.
     #[inline]
     pub(crate) fn find_soon(&self, key: &K, hash: u64) -> Option<u32> {
-        let Some(group) = self.groups.get(start(hash) & self.mask) else {
+        let Some(group) = self.groups.get(self.home(hash)) else {
             return Some(NONE);
         };
         let hits = equal_bytes(group.control, tag(hash).wrapping_mul(EACH));
@@ -127,7 +123,19 @@ impl<K: Key, S: Store> Table<K, S> {
         }
     }
 
-    /// Returns the number of groups: a power of two, or 0.
+    /// Returns the group that a hash wants; there may be none.
+    #[inline]
+    fn home(&self, hash: u64) -> usize {
+        // The upper half of the hash as a fraction of the groups, of which there are less than 2^32.
+        ((hash >> 32).wrapping_mul(self.groups.len() as u64) >> 32) as usize
+    }
+
+    fn next(&self, group: usize) -> usize {
+        let next = group.wrapping_add(1);
+        if next < self.groups.len() { next } else { 0 }
+    }
+
+    /// Returns the number of groups, which have between 3 and 4 keys each when there are many.
     pub(crate) fn groups(&self) -> usize {
         self.groups.len()
     }
@@ -161,13 +169,15 @@ impl<K: Key, S: Store> Table<K, S> {
         if self.len < groups.saturating_mul(FULL) {
             return Ok(());
         }
-        self.resize(pool, groups.saturating_mul(2).max(1))
+        self.resize(pool, groups.saturating_add(groups / 4).saturating_add(1))
     }
 
     fn resize(&mut self, pool: &mut Pool<S>, groups: usize) -> Result<(), OutOfMemory> {
+        if groups >= NONE as usize {
+            return Err(OutOfMemory);
+        }
         let fresh = pool.filled(groups, Group::default())?;
         let old = core::mem::replace(&mut self.groups, fresh);
-        self.mask = groups.wrapping_sub(1);
         self.len = 0;
         for slot in old.iter().flat_map(Group::in_use) {
             self.insert(slot.key, slot.id);
@@ -179,8 +189,9 @@ impl<K: Key, S: Store> Table<K, S> {
     /// Adds a key that is not there; room must have been reserved.
     pub(crate) fn insert(&mut self, key: K, id: u32) {
         let hash = key.hash(self.seed);
-        let mut home = start(hash) & self.mask;
-        for _ in 0..=self.mask {
+        let mut home = self.home(hash);
+        for _ in 0..self.groups.len() {
+            let next = self.next(home);
             let Some(group) = self.groups.get_mut(home) else {
                 return;
             };
@@ -195,7 +206,7 @@ impl<K: Key, S: Store> Table<K, S> {
             if group.control >> SPILL_SHIFT != SPILL_MAX {
                 group.control = group.control.wrapping_add(1 << SPILL_SHIFT);
             }
-            home = home.wrapping_add(1) & self.mask;
+            home = next;
         }
     }
 
@@ -204,15 +215,16 @@ impl<K: Key, S: Store> Table<K, S> {
         let Some((home, index)) = self.locate(key) else {
             return;
         };
-        let mut passed = start(key.hash(self.seed)) & self.mask;
+        let mut passed = self.home(self.hash(key));
         while passed != home {
+            let next = self.next(passed);
             let Some(group) = self.groups.get_mut(passed) else {
                 return;
             };
             if group.control >> SPILL_SHIFT != SPILL_MAX {
                 group.control = group.control.wrapping_sub(1 << SPILL_SHIFT);
             }
-            passed = passed.wrapping_add(1) & self.mask;
+            passed = next;
         }
         if let Some(group) = self.groups.get_mut(home) {
             group.control &= !(0xFF << (index * 8));
@@ -243,8 +255,8 @@ impl<K: Key, S: Store> Table<K, S> {
     /// Returns the group and the slot of a key.
     fn locate_hashed(&self, key: &K, hash: u64) -> Option<(usize, usize)> {
         let splat = tag(hash).wrapping_mul(EACH);
-        let mut at = start(hash) & self.mask;
-        for _ in 0..=self.mask {
+        let mut at = self.home(hash);
+        for _ in 0..self.groups.len() {
             let group = self.groups.get(at)?;
             let mut hits = equal_bytes(group.control, splat);
             while hits != 0 {
@@ -258,7 +270,7 @@ impl<K: Key, S: Store> Table<K, S> {
             if group.control >> SPILL_SHIFT == 0 {
                 return None;
             }
-            at = at.wrapping_add(1) & self.mask;
+            at = self.next(at);
         }
         None
     }
@@ -267,12 +279,6 @@ impl<K: Key, S: Store> Table<K, S> {
 #[inline]
 const fn tag(hash: u64) -> u64 {
     hash & 0x7F | 0x80
-}
-
-#[inline]
-// The high half of 64 bits fits.
-const fn start(hash: u64) -> usize {
-    (hash >> 32) as usize
 }
 
 /// Marks bytes (of the lower seven) that equal those of `splat`; may mark a byte above a true hit as well.

@@ -6,6 +6,7 @@ use nt::{Arc, Passive, Result, Status, Tag, UnicodeStr};
 use xdp_abi::open::DRIVER_START_CALLBACK_NAME;
 
 use crate::control::{self, Devices, Object};
+use crate::counters::CounterSets;
 use crate::generic::Lwf;
 use crate::interface::Interfaces;
 use crate::settings::Settings;
@@ -24,6 +25,7 @@ pub(crate) struct Xdp {
 pub(crate) struct Services {
     pub(crate) settings: Settings,
     pub(crate) interfaces: Interfaces,
+    pub(crate) counters: CounterSets,
     pub(crate) devices: Devices,
 }
 
@@ -69,6 +71,7 @@ impl Driver for Xdp {
         let services = Services {
             settings,
             interfaces: Interfaces::new(),
+            counters: CounterSets::register(passive)?,
             devices: Devices::create(object, passive)?,
         };
         let services = Arc::new(crate::TAG, services)?;

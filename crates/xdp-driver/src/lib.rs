@@ -12,6 +12,7 @@
 #![deny(unsafe_code)]
 
 mod control;
+mod counters;
 mod driver;
 mod entry;
 mod gate;

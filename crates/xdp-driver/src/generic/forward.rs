@@ -9,7 +9,8 @@ use nt::sync::SpinLock;
 use nt::sys::{NDIS_SEND_FLAGS_DISPATCH_LEVEL, NetBufferListHashValue};
 use nt::{Result, Vec};
 
-use crate::interface::{Interface, RxQueue, Way, count};
+use crate::counters::count;
+use crate::interface::{Interface, RxQueue, Way};
 
 /// Bytes of an Ethernet address, and of the two at the start of a frame.
 const ADDRESS: usize = 6;
@@ -97,11 +98,11 @@ impl<'a> Outgoing<'a> {
             if buffer.len() < SHORTEST {
                 continue;
             }
-            let counters = &self.queue.counters;
-            count(&counters.forward_requested, 1);
+            let counters = &self.queue.generic;
+            count(counters.forward_requested(), 1);
             let limit = self.interface.forwarder.limit.load(Ordering::Relaxed);
             if self.queue.forwarding.load(Ordering::Relaxed) >= limit {
-                count(&counters.forward_limit, 1);
+                count(counters.forward_limit(), 1);
                 continue;
             }
             match self.copy(list, buffer) {
@@ -109,7 +110,7 @@ impl<'a> Outgoing<'a> {
                     self.queue.forwarding.fetch_add(1, Ordering::Relaxed);
                     self.lists.push_back(packet.into_nbl());
                 }
-                Err(_) => count(&counters.forward_no_memory, 1),
+                Err(_) => count(counters.forward_no_memory(), 1),
             }
         }
     }
@@ -145,7 +146,7 @@ impl<'a> Outgoing<'a> {
             }
             return;
         }
-        count(&self.queue.counters.forward_sent, frames);
+        count(self.queue.generic.forward_sent(), frames);
         let flags = Flags(NDIS_SEND_FLAGS_DISPATCH_LEVEL);
         let chain = self.lists.into_chain();
         match self.queue.way() {

@@ -5,9 +5,10 @@ use nt::sync::{Event, SpinLock};
 use nt::sys::{NDIS_SEND_FLAGS_DISPATCH_LEVEL, NetBufferListHashValue};
 use nt::{Arc, Box, Dispatch, Passive, Result, Status, Vec};
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::interface::{Interface, Way, count};
+use crate::counters::{GenericTxCounters, TxCounters, count};
+use crate::interface::{Interface, Way};
 use crate::settings::Setting;
 use crate::socket::{Sent, Socket};
 
@@ -66,26 +67,10 @@ pub(crate) struct TxQueue {
     sockets: SpinLock<Vec<Option<Arc<Socket>>>>,
     /// Set when frames of a socket that leaves are back, and when the runner rests.
     rested: Event,
-    pub(crate) counters: TxCounters,
+    pub(crate) counters: Arc<TxCounters>,
+    pub(crate) generic: Arc<GenericTxCounters>,
     /// Whether the queue is to be gone on with by a system thread.
     pub(crate) unfinished: AtomicBool,
-}
-
-/// What happened to the frames of a queue.
-#[derive(Default)]
-pub(crate) struct TxCounters {
-    /// Descriptors that were refused.
-    pub(crate) invalid_descriptors: AtomicU64,
-    /// Batches sent.
-    pub(crate) batches: AtomicU64,
-    /// Frames on the way.
-    pub(crate) depth: AtomicU64,
-    /// Frames dropped because the adapter was paused.
-    pub(crate) dropped_pause: AtomicU64,
-    /// Frames that the network card did not send.
-    pub(crate) dropped_nic: AtomicU64,
-    /// Frames whose checksum wish made no sense.
-    pub(crate) bad_checksums: AtomicU64,
 }
 
 /// Who runs the queue: one thread at a time has the runner.
@@ -123,9 +108,20 @@ impl TxQueue {
             back: SpinLock::new(NblQueue::new()),
             sockets: SpinLock::new(Vec::new(crate::TAG)),
             rested: Event::auto_reset(crate::TAG, false)?,
-            counters: TxCounters::default(),
+            counters: Arc::new(crate::TAG, TxCounters::new())?,
+            generic: Arc::new(crate::TAG, GenericTxCounters::new())?,
             unfinished: AtomicBool::new(false),
         })
+    }
+
+    /// Its number.
+    pub(crate) const fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Where its frames travel.
+    pub(crate) const fn way(&self) -> Way {
+        self.way
     }
 
     fn runner(&self, interface: &Interface, passive: Passive<'_>) -> Result<Box<Runner>> {
@@ -356,8 +352,8 @@ impl TxQueue {
                 packet.set_info(NetBufferListHashValue, hash);
                 lists.push_back(packet.into_nbl());
             });
-            count(&self.counters.invalid_descriptors, taken.refused);
-            count(&self.counters.bad_checksums, taken.bad_checksums);
+            count(self.counters.invalid_descriptors(), taken.refused);
+            count(self.generic.bad_checksums(), taken.bad_checksums);
             if taken.frames != 0 {
                 runner.next = at + 1;
             }
@@ -365,8 +361,8 @@ impl TxQueue {
         let frames = lists.len();
         if frames != 0 {
             runner.outstanding += frames;
-            count(&self.counters.batches, 1);
-            count(&self.counters.depth, frames);
+            count(self.counters.batches(), 1);
+            count(self.counters.depth(), frames);
             self.send(interface, lists);
         }
         self.complete(runner);
@@ -383,7 +379,7 @@ impl TxQueue {
         let frames = lists.len();
         if !interface.gate.enter(frames) {
             // A paused adapter sends nothing; the frames are done with all the same.
-            count(&self.counters.dropped_pause, frames);
+            count(self.generic.dropped_pause(), frames);
             self.back.lock().append(lists);
             return;
         }
@@ -429,7 +425,7 @@ impl TxQueue {
         }
         batch.flush(self);
         self.counters
-            .depth
+            .depth()
             .store(runner.outstanding.into(), Ordering::Relaxed);
     }
 }
@@ -496,7 +492,7 @@ impl Interface {
                         continue;
                     };
                     if !list.status().is_success() && way == Way::Down {
-                        count(&queue.counters.dropped_nic, 1);
+                        count(queue.generic.dropped_nic(), 1);
                     }
                     if kicked.is_some_and(|before| before != (way, id)) {
                         self.kick_queue(kicked, dispatch);

@@ -10,7 +10,8 @@ use nt::sys::TcpIpChecksumNetBufferListInfo;
 use xdp_packet::{Frame, Tail};
 
 use super::forward::Outgoing;
-use crate::interface::{Interface, RxQueue, Way, count};
+use crate::counters::count;
+use crate::interface::{Interface, RxQueue, Way};
 use crate::program::{Plan, Target};
 use crate::socket::{RxFrame, Socket};
 
@@ -193,15 +194,15 @@ struct Tally {
 impl Tally {
     fn note(&self, queue: &RxQueue) {
         let counters = &queue.counters;
-        count(&counters.batches, 1);
-        count(&counters.passed, self.passed);
-        count(&counters.dropped, self.dropped);
-        count(&counters.redirected, self.redirected);
-        count(&counters.forwarded, self.forwarded);
-        count(&counters.discontiguous, self.discontiguous);
-        count(&counters.misdirected, self.misdirected);
-        count(&counters.mapping_failures, self.unmapped);
-        count(&counters.loopback_skipped, self.loopback);
+        count(counters.batches(), 1);
+        count(counters.passed(), self.passed);
+        count(counters.dropped(), self.dropped);
+        count(counters.redirected(), self.redirected);
+        count(counters.forwarded(), self.forwarded);
+        count(counters.discontiguous(), self.discontiguous);
+        count(counters.misdirected(), self.misdirected);
+        count(queue.generic.mapping_failures(), self.unmapped);
+        count(queue.generic.loopback_skipped(), self.loopback);
     }
 }
 

@@ -7,12 +7,14 @@ use nt::{Arc, Box, Passive, Result, Status, Vec};
 
 use super::insertion::Use;
 use super::{Control, Hook, Interface, RxQueue, TxQueue, Way};
+use crate::counters::{QueueName, RxInstances, TxInstances};
 use crate::program::{Plan, ProgramRules, Queues};
 use crate::settings::Setting;
 use crate::socket::Socket;
 
 /// What is on a queue where frames are inspected.
 pub(super) struct RxControl {
+    instances: Option<RxInstances>,
     standby: Option<Box<Plan>>,
     programs: u32,
     sockets: Vec<Arc<Socket>>,
@@ -21,6 +23,7 @@ pub(super) struct RxControl {
 
 /// What is on a queue through which sockets send.
 pub(super) struct TxControl {
+    instances: Option<TxInstances>,
     sockets: Vec<Arc<Socket>>,
     offloads: TxOffloads,
     activated: bool,
@@ -43,6 +46,7 @@ pub(crate) struct TxOffloads {
 impl RxControl {
     pub(super) const fn new() -> Self {
         Self {
+            instances: None,
             standby: None,
             programs: 0,
             sockets: Vec::new(crate::TAG),
@@ -61,6 +65,7 @@ impl RxControl {
     fn forget_if_unused(&mut self) {
         if self.programs == 0 && self.sockets.is_empty() {
             self.offloads = RxOffloads::default();
+            self.instances = None;
         }
     }
 }
@@ -68,6 +73,7 @@ impl RxControl {
 impl TxControl {
     pub(super) const fn new() -> Self {
         Self {
+            instances: None,
             sockets: Vec::new(crate::TAG),
             offloads: TxOffloads {
                 checksum: false,
@@ -184,9 +190,13 @@ impl Interface {
         passive: Passive<'_>,
     ) -> Result<()> {
         let (queue, on) = self.rx_parts(control, way, id)?;
-        queue.add(&mut on.standby, program, passive)?;
-        on.programs += 1;
-        Ok(())
+        self.publish_rx(queue, on, passive)?;
+        let added = queue.add(&mut on.standby, program, passive);
+        match added {
+            Ok(()) => on.programs += 1,
+            Err(_) => on.forget_if_unused(),
+        }
+        added
     }
 
     fn detach(&self, control: &mut Control, way: Way, id: u32, program: u64, passive: Passive<'_>) {
@@ -225,6 +235,44 @@ impl Interface {
         queue.zip(on).ok_or(Status::INVALID_PARAMETER)
     }
 
+    /// Publishes the counters of a queue that gets its first user.
+    fn publish_rx(&self, queue: &RxQueue, on: &mut RxControl, passive: Passive<'_>) -> Result<()> {
+        if on.instances.is_none() {
+            let name = QueueName {
+                if_index: self.index,
+                queue: queue.id(),
+                suffix: match queue.way() {
+                    Way::Up => "",
+                    Way::Down => "_tx",
+                },
+            };
+            let sets = &self.services.counters;
+            let instances =
+                RxInstances::create(sets, name, &queue.counters, &queue.generic, passive)?;
+            on.instances = Some(instances);
+        }
+        Ok(())
+    }
+
+    /// As [`Interface::publish_rx`].
+    fn publish_tx(&self, queue: &TxQueue, on: &mut TxControl, passive: Passive<'_>) -> Result<()> {
+        if on.instances.is_none() {
+            let name = QueueName {
+                if_index: self.index,
+                queue: queue.id(),
+                suffix: match queue.way() {
+                    Way::Up => "_rx",
+                    Way::Down => "",
+                },
+            };
+            let sets = &self.services.counters;
+            let instances =
+                TxInstances::create(sets, name, &queue.counters, &queue.generic, passive)?;
+            on.instances = Some(instances);
+        }
+        Ok(())
+    }
+
     /// Notes a user of a hook; whether the filter has to be restarted for it. The lock is held.
     fn begin_use(&self, hook: Hook) -> bool {
         let missing = self.insertion.acquire(needs(hook));
@@ -255,7 +303,12 @@ impl Interface {
     ) -> Result<()> {
         let mut control = self.lock(passive)?;
         match self.rx_parts(&mut control, way, id) {
-            Ok((_, on)) => on.sockets.push(socket.clone()),
+            Ok((queue, on)) => {
+                self.publish_rx(queue, on, passive)?;
+                let bound = on.sockets.push(socket.clone());
+                on.forget_if_unused();
+                bound
+            }
             Err(_) => control.strays.push(socket.clone()),
         }
     }
@@ -288,8 +341,14 @@ impl Interface {
             let mut control = self.lock(passive)?;
             let (queue, on) = self.tx_parts(&mut control, way, id)?;
             on.sockets.push(socket.clone())?;
-            if let Err(status) = queue.bind(self, socket, passive) {
+            let bound = self
+                .publish_tx(queue, on, passive)
+                .and_then(|()| queue.bind(self, socket, passive));
+            if let Err(status) = bound {
                 on.sockets.pop();
+                if on.sockets.is_empty() {
+                    *on = TxControl::new();
+                }
                 return Err(status);
             }
             self.begin_use(hook)
@@ -420,6 +479,7 @@ impl Interface {
                 queue.clear(passive);
                 on.standby = None;
                 on.programs = 0;
+                on.instances = None;
                 for socket in &on.sockets {
                     socket.lose_rx();
                 }

@@ -18,7 +18,7 @@ use self::bindings::{RxControl, TxControl};
 use self::chores::Chores;
 use self::insertion::Insertion;
 
-pub(crate) use self::rx_queue::{RxCounters, RxQueue, count};
+pub(crate) use self::rx_queue::RxQueue;
 use crate::driver::Services;
 use crate::gate::Gate;
 use crate::generic::{Forwarder, Steering, TaskOffload, TxQueue};
@@ -177,7 +177,7 @@ impl Interface {
         services: Arc<Services>,
         count: u32,
     ) -> Result<Self> {
-        let rx = |way| queues(count, |id| Ok(RxQueue::new(id, way)));
+        let rx = |way| queues(count, |id| RxQueue::new(id, way));
         let tx = |way| queues(count, |id| TxQueue::new(id, way));
         let control = Control {
             removed: false,

@@ -1,13 +1,14 @@
 //! A queue where frames are inspected.
 
 use core::ptr;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::AtomicU32;
 
 use nt::Passive;
 use nt::sync::Published;
 use nt::{Arc, Box, Result};
 
 use super::Way;
+use crate::counters::{GenericRxCounters, RxCounters};
 use crate::program::{Plan, ProgramRules};
 
 /// A queue where frames are inspected. It is there as long as its interface; without a program its frames pass.
@@ -15,78 +16,22 @@ pub(crate) struct RxQueue {
     id: u32,
     way: Way,
     pub(crate) plan: Published<Plan>,
-    pub(crate) counters: RxCounters,
+    pub(crate) counters: Arc<RxCounters>,
+    pub(crate) generic: Arc<GenericRxCounters>,
     /// Frames of ours that were sent back and are on the way.
     pub(crate) forwarding: AtomicU32,
 }
 
-macro_rules! counters {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident,)* }) => {
-        $(#[$doc])*
-        #[derive(Default)]
-        pub(crate) struct $name {
-            $($(#[$field_doc])* pub(crate) $field: AtomicU64,)*
-        }
-    };
-}
-
-counters! {
-    /// What happened to the frames of a queue.
-    RxCounters {
-        /// Frames that a rule or no rule let pass.
-        passed,
-        /// Frames that a rule dropped.
-        dropped,
-        /// Frames that a rule gave to a socket.
-        redirected,
-        /// Frames that a rule sent back.
-        forwarded,
-        /// Batches inspected.
-        batches,
-        /// Frames of several buffers.
-        discontiguous,
-        /// Frames delivered to sockets.
-        delivered,
-        /// Frames for sockets that had no room.
-        undelivered,
-        /// Frames for sockets that are not active on this queue.
-        misdirected,
-        /// Fill entries out of range.
-        invalid_descriptors,
-        /// Frames cut to the size of a chunk.
-        truncated,
-        /// Frames with memory that could not be mapped.
-        mapping_failures,
-        /// Frames to be sent back for which there was no memory.
-        forward_no_memory,
-        /// Frames to be sent back above the limit.
-        forward_limit,
-        /// Frames to be sent back.
-        forward_requested,
-        /// Frames sent back.
-        forward_sent,
-        /// Frames looped back, which are not inspected.
-        loopback_skipped,
-    }
-}
-
-/// Adds to a counter.
-#[inline]
-pub(crate) fn count(counter: &AtomicU64, by: u32) {
-    if by != 0 {
-        counter.fetch_add(u64::from(by), Ordering::Relaxed);
-    }
-}
-
 impl RxQueue {
-    pub(super) fn new(id: u32, way: Way) -> Self {
-        Self {
+    pub(super) fn new(id: u32, way: Way) -> Result<Self> {
+        Ok(Self {
             id,
             way,
             plan: Published::empty(),
-            counters: RxCounters::default(),
+            counters: Arc::new(crate::TAG, RxCounters::new())?,
+            generic: Arc::new(crate::TAG, GenericRxCounters::new())?,
             forwarding: AtomicU32::new(0),
-        }
+        })
     }
 
     /// Its number.

@@ -12,7 +12,7 @@ use xdp_ring::{Consumer, DescriptorLayout, FrameMemory, Producer, RxChunk, Slots
 use zerocopy::IntoBytes;
 
 use super::Socket;
-use crate::interface::{RxCounters, count};
+use crate::counters::{RxCounters, count};
 use crate::memory::{SharedRing, Umem};
 
 /// A received frame and what came with it.
@@ -123,10 +123,10 @@ impl Socket {
         count(&self.statistics.rx_dropped, dropped);
         count(&self.statistics.rx_truncated, outcome.truncated);
         count(&self.statistics.rx_invalid_descriptors, outcome.invalid);
-        count(&counters.delivered, outcome.delivered);
-        count(&counters.undelivered, dropped);
-        count(&counters.truncated, outcome.truncated);
-        count(&counters.invalid_descriptors, outcome.invalid);
+        count(counters.delivered(), outcome.delivered);
+        count(counters.undelivered(), dropped);
+        count(counters.truncated(), outcome.truncated);
+        count(counters.invalid_descriptors(), outcome.invalid);
         if outcome.delivered != 0 {
             self.rx_ready();
         }

@@ -12,8 +12,8 @@ use xdp_ring::{Consumer, DescriptorLayout, FrameMemory, Producer, TxLimits};
 use zerocopy::IntoBytes;
 
 use super::{Socket, keep_first};
+use crate::counters::count;
 use crate::generic::checksum;
-use crate::interface::count;
 use crate::memory::{SharedRing, Umem};
 
 /// The sending side of a socket.

@@ -1,0 +1,301 @@
+//! Performance counters: one set for each kind of queue, one instance for each queue that is in use.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use nt::pcw::{Counted, Counter, CounterSet, Instance};
+use nt::{Arc, Passive, Result, UnicodeStr};
+
+/// Adds to a counter.
+#[inline]
+pub(crate) fn count(counter: &AtomicU64, by: u32) {
+    if by != 0 {
+        counter.fetch_add(u64::from(by), Ordering::Relaxed);
+    }
+}
+
+/// Declares the counters of a set, in the order of its manifest, and those that only the driver knows.
+macro_rules! counters {
+    ($(#[$doc:meta])* $name:ident, $values:ident: [$($(#[$field_doc:meta])* $field:ident),*] + [$($(#[$own_doc:meta])* $own:ident),*]) => {
+        #[expect(non_camel_case_types, reason = "the counters have the names of their methods")]
+        enum $values {
+            $($field,)*
+            /// The number of the set's counters.
+            published,
+            $($own,)*
+            all,
+        }
+
+        $(#[$doc])*
+        pub(crate) struct $name([AtomicU64; $values::all as usize]);
+
+        impl $name {
+            const PUBLISHED: usize = $values::published as usize;
+
+            /// All counters at zero.
+            pub(crate) const fn new() -> Self {
+                Self([const { AtomicU64::new(0) }; $values::all as usize])
+            }
+
+            $($(#[$field_doc])*
+            #[inline]
+            pub(crate) const fn $field(&self) -> &AtomicU64 {
+                &self.0[$values::$field as usize]
+            })*
+            $($(#[$own_doc])*
+            #[inline]
+            pub(crate) const fn $own(&self) -> &AtomicU64 {
+                &self.0[$values::$own as usize]
+            })*
+
+            fn reset(&self) {
+                for value in [$(self.$field(),)* $(self.$own(),)*] {
+                    value.store(0, Ordering::Relaxed);
+                }
+            }
+        }
+
+        impl Counted for $name {
+            fn values(&self) -> &[AtomicU64] {
+                &self.0
+            }
+        }
+    };
+}
+
+counters! {
+    /// What happened on a receive queue, in any mode.
+    RxCounters, RxValues: [
+        /// Frames delivered to sockets.
+        delivered,
+        /// Frames for sockets that had no room.
+        undelivered,
+        /// Fill entries out of range.
+        invalid_descriptors,
+        /// Frames cut to the size of a chunk.
+        truncated,
+        /// Frames that a rule or no rule let pass.
+        passed,
+        /// Frames that a rule dropped.
+        dropped,
+        /// Frames that a rule gave to a socket.
+        redirected,
+        /// Frames that a rule sent back.
+        forwarded,
+        /// Batches inspected.
+        batches,
+        /// Frames of several buffers.
+        discontiguous
+    ] + [
+        /// Frames for sockets that are not active on this queue.
+        misdirected
+    ]
+}
+
+counters! {
+    /// What happened on a receive queue of generic mode.
+    GenericRxCounters, GenericRxValues: [
+        /// Frames with memory that could not be mapped.
+        mapping_failures,
+        /// Frames that could not be made contiguous. They need not be, so this stays zero.
+        linearization_failures,
+        /// Frames to be sent back for which there was no memory.
+        forward_no_memory,
+        /// Frames to be sent back above the limit.
+        forward_limit,
+        /// Coalesced frames to be sent back whose headers make no sense.
+        forward_rsc_invalid,
+        /// Frames to be sent back.
+        forward_requested,
+        /// Frames sent back.
+        forward_sent,
+        /// Lists looped back, which are not inspected.
+        loopback_skipped
+    ] + []
+}
+
+counters! {
+    /// What happened on a transmit queue, in any mode.
+    TxCounters, TxValues: [
+        /// Descriptors that were refused.
+        invalid_descriptors,
+        /// Batches sent.
+        batches,
+        /// Frames on the way.
+        depth
+    ] + []
+}
+
+counters! {
+    /// What happened on a transmit queue of generic mode.
+    GenericTxCounters, GenericTxValues: [
+        /// Frames dropped because the adapter was paused.
+        dropped_pause,
+        /// Frames that the network card did not send.
+        dropped_nic,
+        /// Frames whose checksum wish made no sense.
+        bad_checksums
+    ] + []
+}
+
+/// The registered counter sets.
+pub(crate) struct CounterSets {
+    rx: Arc<CounterSet>,
+    generic_rx: Arc<CounterSet>,
+    tx: Arc<CounterSet>,
+    generic_tx: Arc<CounterSet>,
+}
+
+/// The most counters of a set.
+const MAX_COUNTERS: usize = 16;
+
+fn register(name: &'static [u16], count: usize, passive: Passive<'_>) -> Result<Arc<CounterSet>> {
+    let mut counters = [Counter { id: 0, index: 0 }; MAX_COUNTERS];
+    for (index, counter) in (0_u16..).zip(&mut counters) {
+        // Manifests number from one.
+        *counter = Counter {
+            id: index + 1,
+            index,
+        };
+    }
+    let counters = counters.get(..count).unwrap_or_default();
+    let set = CounterSet::register(crate::TAG, UnicodeStr::new(name)?, counters, passive)?;
+    Arc::new(crate::TAG, set)
+}
+
+impl CounterSets {
+    /// Registers the sets.
+    pub(crate) fn register(passive: Passive<'_>) -> Result<Self> {
+        Ok(Self {
+            rx: register(
+                nt::utf16!("XDP Receive Queue"),
+                RxCounters::PUBLISHED,
+                passive,
+            )?,
+            generic_rx: register(
+                nt::utf16!("XDP LWF Receive Queue"),
+                GenericRxCounters::PUBLISHED,
+                passive,
+            )?,
+            tx: register(
+                nt::utf16!("XDP Transmit Queue"),
+                TxCounters::PUBLISHED,
+                passive,
+            )?,
+            generic_tx: register(
+                nt::utf16!("XDP LWF Transmit Queue"),
+                GenericTxCounters::PUBLISHED,
+                passive,
+            )?,
+        })
+    }
+}
+
+/// The name of a queue's instances.
+#[derive(Clone, Copy)]
+pub(crate) struct QueueName {
+    pub(crate) if_index: u32,
+    pub(crate) queue: u32,
+    /// What tells a queue of an unusual hook from the usual one.
+    pub(crate) suffix: &'static str,
+}
+
+/// UTF-16 text of a bounded length.
+struct Text {
+    units: [u16; 48],
+    len: usize,
+}
+
+impl Text {
+    fn push(&mut self, byte: u8) {
+        if let Some(unit) = self.units.get_mut(self.len) {
+            *unit = byte.into();
+            self.len += 1;
+        }
+    }
+
+    fn push_str(&mut self, text: &str) {
+        for byte in text.bytes() {
+            self.push(byte);
+        }
+    }
+
+    fn push_number(&mut self, number: u32) {
+        let mut divisor = 1_000_000_000;
+        let mut started = false;
+        while divisor != 0 {
+            let digit = number / divisor % 10;
+            started |= digit != 0 || divisor == 1;
+            if started {
+                self.push(b'0' + digit as u8);
+            }
+            divisor /= 10;
+        }
+    }
+}
+
+impl QueueName {
+    fn text(self) -> Text {
+        let mut text = Text {
+            units: [0; 48],
+            len: 0,
+        };
+        text.push_str("if_");
+        text.push_number(self.if_index);
+        text.push_str("_queue_");
+        text.push_number(self.queue);
+        text.push_str(self.suffix);
+        text
+    }
+}
+
+/// The instances of a receive queue.
+pub(crate) struct RxInstances {
+    _rx: Instance<RxCounters>,
+    _generic: Instance<GenericRxCounters>,
+}
+
+impl RxInstances {
+    /// Publishes a queue's counters, from zero.
+    pub(crate) fn create(
+        sets: &CounterSets,
+        name: QueueName,
+        counters: &Arc<RxCounters>,
+        generic: &Arc<GenericRxCounters>,
+        passive: Passive<'_>,
+    ) -> Result<Self> {
+        counters.reset();
+        generic.reset();
+        let text = name.text();
+        let name = UnicodeStr::new(text.units.get(..text.len).unwrap_or_default())?;
+        Ok(Self {
+            _rx: Instance::create(&sets.rx, name, counters.clone(), passive)?,
+            _generic: Instance::create(&sets.generic_rx, name, generic.clone(), passive)?,
+        })
+    }
+}
+
+/// The instances of a transmit queue.
+pub(crate) struct TxInstances {
+    _tx: Instance<TxCounters>,
+    _generic: Instance<GenericTxCounters>,
+}
+
+impl TxInstances {
+    /// Publishes a queue's counters, from zero.
+    pub(crate) fn create(
+        sets: &CounterSets,
+        name: QueueName,
+        counters: &Arc<TxCounters>,
+        generic: &Arc<GenericTxCounters>,
+        passive: Passive<'_>,
+    ) -> Result<Self> {
+        counters.reset();
+        generic.reset();
+        let text = name.text();
+        let name = UnicodeStr::new(text.units.get(..text.len).unwrap_or_default())?;
+        Ok(Self {
+            _tx: Instance::create(&sets.tx, name, counters.clone(), passive)?,
+            _generic: Instance::create(&sets.generic_tx, name, generic.clone(), passive)?,
+        })
+    }
+}

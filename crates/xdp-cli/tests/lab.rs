@@ -133,6 +133,176 @@ fn a_file_that_is_no_driver_is_refused() {
     assert_refused(&["--driver", "/no/such/file.sys"], 3, "/no/such/file.sys");
 }
 
+/// A small driver file of the simulator's own tests; its `DriverEntry` does nothing.
+fn small_driver() -> Vec<u8> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../nt-sim/tests/data/seh.sys");
+    std::fs::read(file).expect("the file is in the repository")
+}
+
+fn word(file: &[u8], at: usize) -> usize {
+    u32::from_le_bytes(file[at..at + 4].try_into().expect("four bytes")) as usize
+}
+
+/// Where the NT headers of a driver file start.
+fn nt_headers(file: &[u8]) -> usize {
+    word(file, 0x3c)
+}
+
+/// The small driver, changed so that `DriverEntry` calls a function that no kernel has.
+fn calls_what_is_missing() -> Vec<u8> {
+    let mut file = small_driver();
+    let name = file
+        .windows(13)
+        .position(|bytes| bytes == b"ExRaiseStatus")
+        .expect("it imports this");
+    file[name..name + 13].copy_from_slice(b"ExMakeCoffee\0");
+    let headers = nt_headers(&file);
+    let entry = word(&file, headers + 0x28);
+    let table = word(&file, headers + 0x18 + 112 + 12 * 8);
+    let sections = headers
+        + 0x18
+        + usize::from(file[headers + 0x14])
+        + (usize::from(file[headers + 0x15]) << 8);
+    let count = usize::from(file[headers + 6]);
+    let section = (0..count)
+        .map(|n| sections + 40 * n)
+        .find(|&at| {
+            let start = word(&file, at + 12);
+            (start..start + word(&file, at + 8)).contains(&entry)
+        })
+        .expect("the entry point is in a section");
+    let code = entry - word(&file, section + 12) + word(&file, section + 20);
+    // jmp [rip + distance to the first imported address]
+    let distance = table as u32 - (entry as u32 + 6);
+    file[code..code + 2].copy_from_slice(&[0xff, 0x25]);
+    file[code + 2..code + 6].copy_from_slice(&distance.to_le_bytes());
+    file
+}
+
+#[test]
+fn driver_files_that_cannot_run_are_refused_with_the_way_out() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let refused = |bytes: &[u8], cause: &str, way_out: &str| {
+        let file = folder.path().join("driver.sys");
+        std::fs::write(&file, bytes).expect("the folder is ours");
+        let file = file.to_str().expect("the name is UTF-8");
+        let output = lab(&["--driver", file]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.contains(cause) && text.contains(way_out), "{text}");
+        // One sentence, and at most one line of advice.
+        assert!(text.lines().count() <= 2, "{text}");
+    };
+    let whole = small_driver();
+    refused(&whole[..1000], "is cut off", "build or copy it again");
+    refused(&[], "not a Windows driver file", "give the .sys file");
+    refused(
+        b"\x7fELF and more",
+        "it is an ELF file",
+        "give the .sys file",
+    );
+    let headers = nt_headers(&whole);
+    for (machine, name) in [(0xaa64_u16, "ARM64"), (0x14c, "32-bit x86")] {
+        let mut other = whole.clone();
+        other[headers + 4..headers + 6].copy_from_slice(&machine.to_le_bytes());
+        let cause = format!("the driver is for {name}");
+        refused(&other, &cause, "x86_64-pc-windows-msvc");
+    }
+    let mut program = whole.clone();
+    program[headers + 0x18 + 68] = 3;
+    refused(&program, "not a kernel driver", "/SUBSYSTEM:NATIVE");
+    refused(
+        &calls_what_is_missing(),
+        "ntoskrnl.exe!ExMakeCoffee was called, which the simulated kernel does not implement",
+        "check that the name is one of Windows",
+    );
+}
+
+#[test]
+fn a_missing_import_that_is_not_called_is_named() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let file = folder.path().join("driver.sys");
+    let mut bytes = small_driver();
+    let name = bytes.windows(13).position(|b| b == b"ExRaiseStatus");
+    let name = name.expect("it imports this");
+    bytes[name..name + 13].copy_from_slice(b"ExMakeCoffee\0");
+    std::fs::write(&file, bytes).expect("the folder is ours");
+    let output = lab(&["--driver", file.to_str().expect("the name is UTF-8")]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let named = "ntoskrnl.exe!ExMakeCoffee is not simulated: calling it stops the lab";
+    assert!(text.contains(named), "{text}");
+}
+
+/// The lab as a user who may not do anything special; `None` when the test cannot become one.
+fn lab_as_nobody(arguments: &[&str]) -> Option<Output> {
+    use std::os::unix::{fs::PermissionsExt as _, process::CommandExt as _};
+    // Whoever may not read this file is an ordinary user already.
+    if File::open("/etc/shadow").is_err() {
+        return Some(lab(arguments));
+    }
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).expect("the folder is ours");
+    let program = folder.path().join("xdp");
+    std::fs::copy(env!("CARGO_BIN_EXE_xdp"), &program).expect("there is room for a copy");
+    let output = Command::new(&program)
+        .args(["lab", "run"])
+        .args(arguments)
+        .env_remove("XDP_DRIVER")
+        .current_dir("/")
+        .uid(65_534)
+        .gid(65_534)
+        .output();
+    match output {
+        Ok(output) => Some(output),
+        Err(error) => {
+            eprintln!("skipped: cannot run a program as another user: {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn what_needs_permission_is_refused_without_it() {
+    for (end, sentence) in [
+        ("tap:xdp-test-0", "no permission to make a TAP device"),
+        ("read:/etc/shadow", "cannot read /etc/shadow"),
+    ] {
+        let Some(output) = lab_as_nobody(&["--linked", "--wire", end]) else {
+            return;
+        };
+        let text = String::from_utf8_lossy(&output.stderr);
+        if text.contains("is not there") || text.contains("No such file") {
+            eprintln!("skipped: {text}");
+            continue;
+        }
+        assert!(text.contains(sentence), "{text}");
+        assert_eq!(output.status.code(), Some(4), "{text}");
+    }
+    assert!(!Path::new("/sys/class/net/xdp-test-0").exists());
+}
+
+/// A TAP device that was made goes away when the second card cannot be plugged in.
+#[test]
+fn nothing_is_left_when_a_later_end_is_refused() {
+    let output = lab(&[
+        "--linked",
+        "--wire",
+        "tap:xdp-test-1",
+        "--wire",
+        "if:no-such-0",
+    ]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    let made = String::from_utf8_lossy(&output.stdout).contains("wire tap:xdp-test-1");
+    if made {
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("there is no interface `no-such-0`"), "{text}");
+    } else {
+        eprintln!("no TAP device here: {text}");
+    }
+    assert!(!Path::new("/sys/class/net/xdp-test-1").exists());
+}
+
 #[test]
 fn an_end_that_is_not_there_is_refused() {
     assert_refused(

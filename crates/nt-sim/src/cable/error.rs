@@ -25,6 +25,11 @@ pub enum CableError {
         "no permission to {0}; run as root or with the capabilities CAP_NET_RAW and CAP_NET_ADMIN"
     )]
     NotPermitted(String),
+    /// A TAP device cannot have this name, because something else has it.
+    #[error(
+        "`{0}` exists already and cannot become a TAP device; give a name that `ip link` does not list"
+    )]
+    NameTaken(String),
     /// The kernel has no TAP devices.
     #[error("/dev/net/tun is not there: {0}; load the module with `modprobe tun`")]
     NoTap(#[source] io::Error),

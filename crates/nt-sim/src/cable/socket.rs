@@ -109,8 +109,13 @@ pub(super) fn make_tap(tun: BorrowedFd<'_>, name: &str) -> Result<(), CableError
     request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as i16;
     // SAFETY: the request is a whole ifreq with name and flags in it and outlives the call.
     let done = check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF, &raw const request) });
-    done.map_err(|error| CableError::interface("make the TAP device", name, error))?;
-    Ok(())
+    done.map(|_| ())
+        .map_err(|error| match error.raw_os_error() {
+            Some(libc::EINVAL | libc::EBUSY | libc::EEXIST) => {
+                CableError::NameTaken(name.to_owned())
+            }
+            _ => CableError::interface("make the TAP device", name, error),
+        })
 }
 
 /// An interface request for this name.

@@ -47,12 +47,20 @@ impl EndSpec {
         self.plug_in().map_err(|error| {
             let exit = match error {
                 CableError::NotPermitted(_) => Exit::NotPermitted,
+                CableError::File { ref error, .. }
+                    if error.kind() == std::io::ErrorKind::PermissionDenied =>
+                {
+                    Exit::NotPermitted
+                }
                 CableError::NotEthernet(_) => Exit::NotSupported,
                 _ => Exit::Failed,
             };
-            Failure::new(format!("cannot use the end {self}"))
-                .because(error)
-                .ending(exit)
+            let failure = Failure::new(format!("cannot use the end {self}")).because(&error);
+            match error {
+                CableError::File { error, .. } => failure.hint(file_advice(error.kind())),
+                _ => failure,
+            }
+            .ending(exit)
         })
     }
 
@@ -80,6 +88,17 @@ impl EndSpec {
                 })
             }
         }
+    }
+}
+
+/// What to do about a file that cannot be opened.
+const fn file_advice(kind: std::io::ErrorKind) -> &'static str {
+    match kind {
+        std::io::ErrorKind::PermissionDenied => {
+            "check who may read the file or write to its folder"
+        }
+        std::io::ErrorKind::IsADirectory => "name a file, not a folder",
+        _ => "check the path; it is relative to the current folder",
     }
 }
 

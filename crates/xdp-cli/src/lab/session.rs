@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nt_sim::cable::{CaptureSource, Feed, Source as _};
 use nt_sim::nic::Frame;
-use nt_sim::{Driver, Lab, LabError, Mode, Nic};
+use nt_sim::{Driver, Lab, LabError, Mode, Nic, PeError, Rule};
 
 use super::end::EndSpec;
 use super::report::{self, Sample};
@@ -126,17 +126,33 @@ fn driver_file(given: Option<&Path>) -> Result<PathBuf, Failure> {
 
 fn load<'lab>(lab: &'lab Lab, file: Option<&Path>) -> Result<Driver<'lab>, Failure> {
     match file {
-        Some(file) => lab.load(file).map_err(|error| {
-            let exit = match &error {
-                LabError::Image { .. } => Exit::DriverAbsent,
-                _ => Exit::Failed,
-            };
-            stopped("cannot boot the driver", error).ending(exit)
-        }),
+        Some(file) => lab.load(file).map_err(|error| not_booted(file, error)),
         None => lab
             .start_linked("xdp", xdp_driver::DriverEntry)
             .map_err(|error| stopped("cannot start the linked driver", error)),
     }
+}
+
+/// Why a driver file did not boot, as one sentence where the file is the cause.
+fn not_booted(file: &Path, error: LabError) -> Failure {
+    let exit = match &error {
+        LabError::Image {
+            cause: PeError::Read(io),
+            ..
+        } if io.kind() == std::io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+        LabError::Image { .. } => Exit::DriverAbsent,
+        LabError::BugCheck(report) if report.rule == Rule::UnimplementedImport => {
+            return Failure::new(format!("cannot boot the driver: {}", file.display()))
+                .because(&report.details)
+                .hint(
+                    "check that the name is one of Windows; if it is, this lab does not have it yet: \
+                     look it up by name at run time, or run a driver that does without",
+                )
+                .ending(Exit::DriverAbsent);
+        }
+        _ => Exit::Failed,
+    };
+    stopped("cannot boot the driver", error).ending(exit)
 }
 
 fn plug_in<'lab>(

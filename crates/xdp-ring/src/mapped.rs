@@ -22,6 +22,22 @@ impl ElementWord for AtomicU64 {
         AtomicU64::store(self, value, Ordering::Relaxed);
     }
 
+    /// On x86-64 both at once.
+    #[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
+    #[inline]
+    fn load_pair(words: &[Self; 2]) -> [u64; 2] {
+        // SAFETY: two readable words.
+        unsafe { load_two(words.as_ptr().cast()) }
+    }
+
+    /// As [`Self::load_pair`].
+    #[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
+    #[inline]
+    fn store_pair(words: &[Self; 2], values: [u64; 2]) {
+        // SAFETY: two atomics, which may be written.
+        unsafe { store_two(values, ptr::from_ref(words).cast_mut().cast()) };
+    }
+
     /// On x86-64 eight words at a time, which the compiler does not do with atomics by itself.
     #[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
     #[inline]
@@ -56,6 +72,57 @@ impl ElementWord for AtomicU64 {
         for (word, &value) in words.iter().zip(values) {
             ElementWord::store(word, value);
         }
+    }
+}
+
+/// Reads two words. Assembly for the reasons given at [`copy_line`].
+///
+/// # Safety
+///
+/// Two words must be readable at `from`.
+#[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
+#[inline(always)]
+unsafe fn load_two(from: *const u64) -> [u64; 2] {
+    let (first, second);
+    // SAFETY: reads what the caller vouches for, into registers the compiler hands out.
+    unsafe {
+        core::arch::asm!(
+            "movups {pair}, [{from}]",
+            "movq {first}, {pair}",
+            "punpckhqdq {pair}, {pair}",
+            "movq {second}, {pair}",
+            from = in(reg) from,
+            first = out(reg) first,
+            second = lateout(reg) second,
+            pair = out(xmm_reg) _,
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+    [first, second]
+}
+
+/// Writes two words. Assembly for the reasons given at [`copy_line`].
+///
+/// # Safety
+///
+/// Two words must be writable at `to`.
+#[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
+#[inline(always)]
+unsafe fn store_two([first, second]: [u64; 2], to: *mut u64) {
+    // SAFETY: writes what the caller vouches for, from registers the compiler hands out.
+    unsafe {
+        core::arch::asm!(
+            "movq {pair}, {first}",
+            "movq {other}, {second}",
+            "punpcklqdq {pair}, {other}",
+            "movups [{to}], {pair}",
+            first = in(reg) first,
+            second = in(reg) second,
+            to = in(reg) to,
+            pair = out(xmm_reg) _,
+            other = out(xmm_reg) _,
+            options(nostack, preserves_flags),
+        );
     }
 }
 

@@ -218,6 +218,13 @@ impl<M: RingMemory> Ring<M> {
     #[inline]
     pub(crate) fn store_one<E: Element>(&self, index: Index, element: E) -> Option<()> {
         let words = self.value_words::<E>(index)?;
+        if let (Ok(words), Ok(values)) = (
+            words.try_into(),
+            element::words(slice::from_ref(&element)).try_into(),
+        ) {
+            M::Word::store_pair(words, values);
+            return Some(());
+        }
         for (word, &value) in words.iter().zip(element::words(slice::from_ref(&element))) {
             word.store(value);
         }
@@ -229,6 +236,13 @@ impl<M: RingMemory> Ring<M> {
     pub(crate) fn load_one<E: Element>(&self, index: Index) -> Option<E> {
         let words = self.value_words::<E>(index)?;
         let mut element = E::new_zeroed();
+        if let (Ok(words), Ok(values)) = (
+            words.try_into(),
+            <&mut [u64; 2]>::try_from(element::words_mut(slice::from_mut(&mut element))),
+        ) {
+            *values = M::Word::load_pair(words);
+            return Some(element);
+        }
         for (word, value) in words
             .iter()
             .zip(element::words_mut(slice::from_mut(&mut element)))

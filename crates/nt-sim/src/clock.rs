@@ -165,6 +165,11 @@ impl Clock {
         }
     }
 
+    /// Whether time moves only when somebody moves it.
+    pub(crate) fn is_virtual(&self) -> bool {
+        self.mode == ClockMode::Virtual
+    }
+
     /// Whether a thread has to serve the queue.
     pub(crate) fn needs_thread(&self) -> bool {
         self.mode == ClockMode::Real

@@ -169,6 +169,18 @@ impl<M: RingMemory, E: Element> Slots<'_, M, E> {
             .is_some()
     }
 
+    /// Writes one of them from what is there, for elements that have parts of the other side; `false` if it is not among
+    /// them.
+    #[inline]
+    pub fn update(&mut self, at: u32, change: impl FnOnce(E) -> E) -> bool {
+        self.index(at)
+            .and_then(|index| {
+                let was = self.producer.ring.load_one(index)?;
+                self.producer.ring.store_one(index, change(was))
+            })
+            .is_some()
+    }
+
     /// Writes bytes of one of them, for an extension; `false`, and nothing is written, if they are not inside it.
     pub fn write_bytes(&mut self, at: u32, offset: u16, bytes: &[u8]) -> bool {
         self.index(at)

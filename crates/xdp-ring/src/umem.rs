@@ -79,6 +79,15 @@ pub struct RxChunk {
 }
 
 impl RxChunk {
+    /// As [`RxChunk::descriptor`], keeping the part of the descriptor before it that is nobody's to write.
+    #[inline]
+    #[must_use]
+    pub fn descriptor_over(&self, mut descriptor: FrameDescriptor, length: u32) -> FrameDescriptor {
+        descriptor.buffer.address = self.descriptor(length).buffer.address;
+        descriptor.buffer.length = length;
+        descriptor
+    }
+
     /// The descriptor of a frame of which `length` bytes were stored.
     #[must_use]
     pub fn descriptor(&self, length: u32) -> FrameDescriptor {

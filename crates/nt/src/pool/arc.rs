@@ -1,7 +1,7 @@
 //! A shared value in the pool.
 
 use core::fmt;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::Deref;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering, fence};
@@ -31,16 +31,16 @@ impl<T> Arc<T> {
     ///
     /// [`crate::Status::INSUFFICIENT_RESOURCES`]; the value is dropped.
     pub fn new(tag: Tag, value: T) -> Result<Self> {
-        let counted = Box::new(
-            tag,
-            Counted {
-                references: AtomicUsize::new(1),
-                value,
-            },
-        )?;
-        // SAFETY: a box's pointer is not null.
-        let block = unsafe { NonNull::new_unchecked(Box::into_raw(counted)) };
-        Ok(Self { block })
+        Ok(Self::room(tag)?.write(value))
+    }
+
+    /// Allocates room for a shared value, for callers that must not fail once they have the value.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Status::INSUFFICIENT_RESOURCES`].
+    pub fn room(tag: Tag) -> Result<ArcRoom<T>> {
+        Ok(ArcRoom(Box::uninit(tag)?))
     }
 
     fn counted(&self) -> &Counted<T> {
@@ -100,6 +100,29 @@ impl<T> Arc<T> {
         // SAFETY: the caller's promise; the reference is not dropped here.
         let held = ManuallyDrop::new(unsafe { Self::from_raw(value) });
         Self::clone(&held)
+    }
+}
+
+/// Room for a shared value.
+pub struct ArcRoom<T>(Box<MaybeUninit<Counted<T>>>);
+
+impl<T> ArcRoom<T> {
+    /// Puts a value into the room.
+    #[must_use]
+    pub fn write(self, value: T) -> Arc<T> {
+        let counted = self.0.write(Counted {
+            references: AtomicUsize::new(1),
+            value,
+        });
+        // SAFETY: a box's pointer is not null.
+        let block = unsafe { NonNull::new_unchecked(Box::into_raw(counted)) };
+        Arc { block }
+    }
+}
+
+impl<T> fmt::Debug for ArcRoom<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ArcRoom")
     }
 }
 

@@ -12,7 +12,7 @@ mod vec;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-pub use self::arc::Arc;
+pub use self::arc::{Arc, ArcRoom};
 pub use self::boxed::Box;
 pub use self::vec::Vec;
 use crate::status::{Result, Status};

@@ -115,6 +115,12 @@ pub(crate) fn open(
     if !known || (kind != COMMON && kind != packet.object_type.0) {
         return Err(Status::INVALID_PARAMETER);
     }
+    // What is opened could not be closed again for want of a block for the handle: that comes first.
+    let no_memory = match packet.object_type {
+        ObjectType::MAP => Status::NO_MEMORY,
+        _ => Status::INSUFFICIENT_RESOURCES,
+    };
+    let room = Arc::room(crate::TAG).map_err(|_| no_memory)?;
     let object = match packet.object_type {
         ObjectType::PROGRAM => {
             Object::Program(Program::open(services, request, parameters, passive)?)
@@ -128,7 +134,5 @@ pub(crate) fn open(
         )?),
         _ => Object::Map(Map::open(request, parameters, passive)?),
     };
-    // Without memory for the handle's block, what was opened is closed again.
-    let object = Arc::new(crate::TAG, object)?;
-    Ok(Some(object))
+    Ok(Some(room.write(object)))
 }

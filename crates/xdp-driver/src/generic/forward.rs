@@ -2,12 +2,12 @@
 //!
 //! A frame is copied, so that its memory goes back to its owner at once and cannot change any more.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use nt::ndis::{Filter, Flags, Nbl, NblQueue, NetBuffer, Packet, PacketPool, Receive};
 use nt::sync::SpinLock;
 use nt::sys::{NDIS_SEND_FLAGS_DISPATCH_LEVEL, NetBufferListHashValue};
-use nt::{Result, Vec};
+use nt::{Result, Status, Vec};
 
 use crate::counters::count;
 use crate::interface::{Interface, RxQueue, Way};
@@ -24,55 +24,66 @@ const KEPT: usize = 256;
 
 /// Packets for frames that are sent back.
 pub(crate) struct Forwarder {
-    pool: PacketPool,
-    free: SpinLock<Vec<Packet>>,
-    closed: AtomicBool,
+    packets: SpinLock<Packets>,
     /// Frames on the way for each queue at most.
     pub(crate) limit: AtomicU32,
 }
 
+/// Where packets come from, and those that wait to be used again.
+struct Packets {
+    /// Gone when the interface is: pools do not outlive the filter module.
+    pool: Option<PacketPool>,
+    free: Vec<Packet>,
+}
+
 impl Forwarder {
     pub(crate) fn new(filter: Filter) -> Result<Self> {
+        let packets = Packets {
+            pool: Some(PacketPool::new(filter, crate::TAG)?),
+            free: Vec::with_capacity(crate::TAG, KEPT)?,
+        };
         Ok(Self {
-            pool: PacketPool::new(filter, crate::TAG)?,
-            free: SpinLock::new(Vec::with_capacity(crate::TAG, KEPT)?),
-            closed: AtomicBool::new(false),
+            packets: SpinLock::new(packets),
             limit: AtomicU32::new(1024),
         })
     }
 
     fn take(&self, len: usize) -> Result<Packet> {
-        if len > ROOM {
-            return self.pool.allocate(len);
+        let mut packets = self.packets.lock();
+        if len <= ROOM
+            && let Some(packet) = packets.free.pop()
+        {
+            return Ok(packet);
         }
-        let free = self.free.lock().pop();
-        free.map_or_else(|| self.pool.allocate(ROOM), Ok)
-    }
-
-    /// Keeps a packet for reuse, or frees it.
-    fn put_back(&self, packet: Packet) {
-        let mut free = self.free.lock();
-        let keep =
-            packet.capacity() == ROOM && free.len() < KEPT && !self.closed.load(Ordering::Acquire);
-        if keep {
-            // There is room: nothing is allocated.
-            let _ = free.push(packet);
-        } else {
-            drop(free);
-            drop(packet);
-        }
+        let pool = packets.pool.as_ref().ok_or(Status::DEVICE_REMOVED)?;
+        pool.allocate(len.max(ROOM))
     }
 
     /// Takes a list back; `Err` gives it back when it is not of this pool.
     pub(super) fn reclaim(&self, list: Nbl) -> core::result::Result<(), Nbl> {
-        self.pool.reclaim(list).map(|packet| self.put_back(packet))
+        let mut packets = self.packets.lock();
+        let Some(pool) = &packets.pool else {
+            return Err(list);
+        };
+        let packet = pool.reclaim(list)?;
+        if packet.capacity() == ROOM && packets.free.len() < KEPT {
+            // There is room: nothing is allocated.
+            let _ = packets.free.push(packet);
+        } else {
+            drop(packets);
+            drop(packet);
+        }
+        Ok(())
     }
 
-    /// Keeps no packets any more.
+    /// Gives the pool up. Everything of it is back.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        let free = core::mem::replace(&mut *self.free.lock(), Vec::new(crate::TAG));
-        drop(free);
+        let gone = Packets {
+            pool: None,
+            free: Vec::new(crate::TAG),
+        };
+        let packets = core::mem::replace(&mut *self.packets.lock(), gone);
+        drop(packets);
     }
 }
 

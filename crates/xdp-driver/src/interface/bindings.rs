@@ -490,6 +490,8 @@ impl Interface {
         }
         drop(control);
         self.stop();
+        // Frames that were sent back are on their way still.
+        self.gate.close(passive);
         self.forwarder.close();
     }
 }

@@ -156,7 +156,9 @@ impl RxSide {
             };
             let (length, copied) = copy(umem, &chunk, current);
             outcome.truncated += u32::from(copied < length);
-            slots.write(outcome.delivered, chunk.descriptor(copied as u32));
+            slots.update(outcome.delivered, |was| {
+                chunk.descriptor_over(was, copied as u32)
+            });
             offsets.write(&mut slots, outcome.delivered, current, length);
             outcome.delivered += 1;
             frame = frames.next();
@@ -178,7 +180,7 @@ fn copy(umem: &Umem, chunk: &RxChunk, frame: &RxFrame<'_>) -> (usize, usize) {
         let segment = segment.unwrap_or_default();
         let room = segment.len().min(chunk.capacity.saturating_sub(copied));
         let fits = segment.get(..room).unwrap_or_default();
-        if fits.is_empty() || !umem.write(chunk.start + copied, fits) {
+        if !umem.write(chunk.start + copied, fits) {
             break;
         }
         copied += room;

@@ -46,6 +46,8 @@ mod ethernet;
 mod extended;
 mod facts;
 mod frame;
+#[cfg(feature = "hot-paths")]
+pub mod hot_paths;
 mod icmp;
 mod ipv4;
 mod ipv6;

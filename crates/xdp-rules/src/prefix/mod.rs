@@ -1,7 +1,7 @@
 //! Prefixes of addresses: a radix-16 tree that finds the earliest rule among all prefixes of an address.
 //!
 //! A node stands for a position (a multiple of four bits) and the path that leads there; paths without a fork have no nodes.
-//! A node resolves the next four bits; the *wide* node, of which there is at most one, the next 12, 13 or 16. Prefixes that end within
+//! A node resolves the next four bits; the *wide* node, of which there is at most one, the next 10, 13 or 16. Prefixes that end within
 //! those bits are spread over the node's slots, so that a slot knows the earliest of them; a search takes the minimum along its
 //! path. Longer prefixes lie below. Up to eight of them are kept as a plain list, a *leaf*, before a node is made.
 //!

@@ -141,7 +141,7 @@ impl<A: Address> Node<A> {
 /// Most bits that a wide node resolves: then it has 1 MiB.
 pub(super) const WIDEST: u32 = 16;
 
-/// The node that resolves 12 bits or more.
+/// The node that resolves 10 bits or more.
 pub(super) struct Wide<A, S: Store> {
     pub(super) slots: S::Buf<Slot>,
     pub(super) own: S::Buf<u32>,

@@ -110,7 +110,7 @@ impl<A: Address, S: Store> Prefixes<A, S> {
 /// once; but the node must not crowd everything else out of the caches.
 const fn depth_for(prefixes: usize) -> u32 {
     match prefixes {
-        ..2048 => 12,
+        ..2048 => 10,
         2048..16_384 => 13,
         _ => WIDEST,
     }

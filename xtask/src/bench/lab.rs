@@ -44,7 +44,7 @@ pub(super) fn run(bench: &Bench, driver: Option<&Path>) -> Result<Vec<Case>> {
 }
 
 /// The driver file that `cargo xtask driver` leaves.
-fn built() -> PathBuf {
+pub(super) fn built() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target"),
         PathBuf::from,

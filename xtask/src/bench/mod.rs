@@ -1,5 +1,6 @@
 //! `cargo xtask bench SUITE`: our code and its peers, measured in one run, slice by slice in turn.
 
+mod driver;
 mod lab;
 pub(crate) mod measure;
 mod ring;
@@ -41,6 +42,8 @@ pub(crate) struct Args {
 /// A part of the system that has a benchmark.
 #[derive(Clone, Copy, ValueEnum)]
 enum Suite {
+    /// The driver on its data path: drop, pass, L2FWD, sockets.
+    Driver,
     /// The lab: frames through a stack with and without the driver, and boots.
     Lab,
     /// Shared rings: one thread, and two processors beside other ring libraries.
@@ -70,6 +73,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         only: args.only.clone(),
     };
     let cases = match args.suite {
+        Suite::Driver => driver::run(&bench, args.driver.as_deref())?,
         Suite::Lab => lab::run(&bench, args.driver.as_deref())?,
         Suite::Ring => ring::run(&bench)?,
         Suite::Rules => rules::run(&bench)?,

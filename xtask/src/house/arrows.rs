@@ -68,7 +68,14 @@ const TABLE: &[Arrows] = &[
     ),
     tool(
         "xtask",
-        &["nt-sim", "xdp-abi", "xdp-packet", "xdp-ring", "xdp-rules"],
+        &[
+            "nt-sim",
+            "scenarios",
+            "xdp-abi",
+            "xdp-packet",
+            "xdp-ring",
+            "xdp-rules",
+        ],
     ),
     tool(
         "scenarios",

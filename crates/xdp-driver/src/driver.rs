@@ -8,6 +8,7 @@ use xdp_abi::open::DRIVER_START_CALLBACK_NAME;
 use crate::control::{self, Devices, Object};
 use crate::counters::CounterSets;
 use crate::generic::Lwf;
+use crate::holders::Holders;
 use crate::interface::Interfaces;
 use crate::settings::Settings;
 
@@ -27,6 +28,7 @@ pub(crate) struct Services {
     pub(crate) interfaces: Interfaces,
     pub(crate) counters: CounterSets,
     pub(crate) devices: Devices,
+    pub(crate) holders: Holders,
 }
 
 static RUNNING: DriverSlot<Xdp> = DriverSlot::new();
@@ -53,6 +55,7 @@ impl Driver for Xdp {
     type File = Object;
 
     const FAST_IO: bool = true;
+    const WATCHES_PROCESSES: bool = true;
     const TAG: Tag = crate::TAG;
 
     fn slot() -> &'static DriverSlot<Self> {
@@ -73,6 +76,7 @@ impl Driver for Xdp {
             interfaces: Interfaces::new(),
             counters: CounterSets::register(passive)?,
             devices: Devices::create(object, passive)?,
+            holders: Holders::new(),
         };
         let services = Arc::new(crate::TAG, services)?;
         let lwf = Lwf::register(object, services.clone(), passive)?;
@@ -104,6 +108,10 @@ impl Driver for Xdp {
 
     fn close(&self, file: Arc<Object>, passive: Passive<'_>) {
         file.close(passive);
+    }
+
+    fn process_ended(&self, id: usize, passive: Passive<'_>) {
+        self.services.holders.process_ended(id, passive);
     }
 
     fn control(&self, file: &Arc<Object>, request: Control, passive: Passive<'_>) -> Completion {

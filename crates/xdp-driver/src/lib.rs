@@ -17,6 +17,7 @@ mod driver;
 mod entry;
 mod gate;
 mod generic;
+mod holders;
 mod interface;
 mod map;
 mod memory;

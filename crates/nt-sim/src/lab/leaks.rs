@@ -10,7 +10,7 @@ use crate::{
     io::{self, driver::Driver},
     kernel::{kernel, strict},
     mem::caller::{self, LINKED},
-    ndis, nmr, trace,
+    ndis, nmr, ps, trace,
     verifier::Rule,
 };
 
@@ -141,6 +141,7 @@ fn of(driver: &Arc<Driver>) -> Vec<Leak> {
     note("network modules", nmr::left_by(owner));
     note(TIMERS, ex::timers_left_by(owner));
     note("callback registrations", ex::callbacks_left_by(owner));
+    note("process routines", ps::watches_left_by(owner));
     note("cache-aware rundown references", ex::rundown_left_by(owner));
     note(OBJECTS, objects(owner));
     note("requests", io::irp::left_by(driver, owner));

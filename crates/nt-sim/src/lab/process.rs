@@ -263,6 +263,9 @@ impl<'lab> Process<'lab> {
         self.run(|| {
             self.process.kill();
             request::cancel_all_of(self.process.id);
+            // Its last thread tells before it closes what is open.
+            let ps = &kernel().ps;
+            ps.watches.tell(ps.system.id, self.process.id, false);
             for handle in self.process.handles.values() {
                 // Closing one handle may close no other, so each is still there.
                 let _ = self.process.handles.close(handle);

@@ -2,6 +2,7 @@
 
 mod exports;
 mod process;
+mod watch;
 
 use std::sync::{
     Arc,
@@ -10,7 +11,10 @@ use std::sync::{
 
 use crate::sync::Mutex;
 
-pub(crate) use self::process::{Process, ProcessKind};
+pub(crate) use self::{
+    process::{Process, ProcessKind},
+    watch::left_by as watches_left_by,
+};
 use crate::{
     export::Export,
     kernel::kernel,
@@ -29,6 +33,8 @@ pub(crate) struct Ps {
     attached: Mutex<std::collections::BTreeMap<u32, Vec<Arc<Process>>>>,
     thread_objects: Mutex<std::collections::BTreeMap<u32, Arc<Object>>>,
     next_id: AtomicUsize,
+    /// Who is told about processes.
+    pub(crate) watches: watch::Watches,
 }
 
 impl Ps {
@@ -40,6 +46,7 @@ impl Ps {
             attached: Mutex::new(std::collections::BTreeMap::new()),
             thread_objects: Mutex::new(std::collections::BTreeMap::new()),
             next_id: AtomicUsize::new(0x1000),
+            watches: watch::Watches::default(),
         }
     }
 
@@ -49,6 +56,7 @@ impl Ps {
         let space = kernel().mem.create_space()?;
         let process = Arc::new(Process::new(id, name, kind, Some(space)));
         self.processes.lock().push(Arc::clone(&process));
+        self.watches.tell(self.system.id, id, true);
         Ok(process)
     }
 
@@ -162,5 +170,5 @@ pub(crate) fn thread_object(thread: &sched::Thread) -> Arc<Object> {
 
 /// What this part exports.
 pub(crate) fn exports() -> Vec<&'static [Export]> {
-    vec![exports::EXPORTS]
+    vec![exports::EXPORTS, watch::EXPORTS]
 }

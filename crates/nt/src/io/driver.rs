@@ -14,9 +14,9 @@ use crate::status::{Result, Status};
 use crate::string::UnicodeStr;
 use crate::sys::imports::ntoskrnl;
 use crate::sys::{
-    BOOLEAN, DEVICE_OBJECT, DRIVER_OBJECT, FAST_IO_DISPATCH, FILE_OBJECT, IO_STATUS_BLOCK, IRP,
-    IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL, NTSTATUS, PDRIVER_DISPATCH,
-    UNICODE_STRING,
+    BOOLEAN, DEVICE_OBJECT, DRIVER_OBJECT, FAST_IO_DISPATCH, FILE_OBJECT, HANDLE, IO_STATUS_BLOCK,
+    IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL, NTSTATUS,
+    PDRIVER_DISPATCH, UNICODE_STRING,
 };
 
 /// A driver: what it does when started, opened, controlled and unloaded.
@@ -28,6 +28,9 @@ pub trait Driver: Send + Sync + Sized + 'static {
 
     /// Whether [`Driver::fast_control`] is to be called.
     const FAST_IO: bool = false;
+
+    /// Whether [`Driver::process_ended`] is to be called.
+    const WATCHES_PROCESSES: bool = false;
 
     /// The tag of the driver's own block.
     const TAG: Tag;
@@ -75,6 +78,12 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// The last reference is gone.
     fn close(&self, file: Arc<Self::File>, passive: Passive<'_>) {
         let _ = (file, passive);
+    }
+
+    /// A process is about to end: its threads are gone, its handles still open and its memory still there. What is locked
+    /// of it has to be unlocked on return.
+    fn process_ended(&self, id: usize, passive: Passive<'_>) {
+        let _ = (id, passive);
     }
 
     /// Serves a device control request.
@@ -224,6 +233,10 @@ fn start<D: Driver>(
     // SAFETY: as above.
     unsafe { (*object).DriverUnload = Some(unload::<D>) };
 
+    if let Err(status) = watch_processes::<D>() {
+        end::<D>(passive);
+        return Err(status);
+    }
     let started = D::slot()
         .get()
         .map_or(Ok(()), |running| running.driver.started(passive));
@@ -233,7 +246,25 @@ fn start<D: Driver>(
     started
 }
 
+#[doc(alias = "PsSetCreateProcessNotifyRoutine")]
+fn watch_processes<D: Driver>() -> Result<()> {
+    if !D::WATCHES_PROCESSES {
+        return Ok(());
+    }
+    // SAFETY: taken back by `stop`, before the driver goes.
+    Status(unsafe { ntoskrnl::PsSetCreateProcessNotifyRoutine(Some(process::<D>), 0) }).ok()
+}
+
 fn stop<D: Driver>(passive: Passive<'_>) {
+    if D::WATCHES_PROCESSES {
+        // Returns when no call is in progress, so that none finds the driver half gone.
+        // SAFETY: registered by `start`.
+        let _ = unsafe { ntoskrnl::PsSetCreateProcessNotifyRoutine(Some(process::<D>), 1) };
+    }
+    end::<D>(passive);
+}
+
+fn end<D: Driver>(passive: Passive<'_>) {
     let running = D::slot().running.swap(ptr::null_mut(), Ordering::AcqRel);
     if !running.is_null() {
         // SAFETY: stored by `start`, taken once.
@@ -369,6 +400,17 @@ kernel_fn! {
         // SAFETY: the I/O manager's block.
         unsafe { io_status.write(result) };
         1
+    }
+
+    unsafe fn process<D: Driver>(_parent: HANDLE, id: HANDLE, create: BOOLEAN) {
+        if create != 0 {
+            return;
+        }
+        if let Some(running) = D::slot().get() {
+            // SAFETY: called at PASSIVE_LEVEL, inside a critical region.
+            let passive = unsafe { Passive::assume() };
+            running.driver.process_ended(id.addr(), passive);
+        }
     }
 
     unsafe fn unload<D: Driver>(_object: *mut DRIVER_OBJECT) {

@@ -7,7 +7,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use nt::io::Create;
-use nt::memory::Requestor;
+use nt::memory::{Mode, Requestor};
 use nt::sync::PushLock;
 use nt::{Arc, Passive, Result, Status};
 use xdp_abi::program::{CreateProgramFlags, ProgramOpen};
@@ -17,6 +17,7 @@ pub(crate) use self::plan::Plan;
 pub(crate) use self::rules::{ProgramRules, Target, socket_of};
 use crate::control::FILE_CREATE;
 use crate::driver::Services;
+use crate::holders::Holder;
 use crate::interface::{Attachment, Hook, ModeWish};
 
 /// Which queues a program is on.
@@ -40,6 +41,7 @@ impl Queues {
 
 /// A program that is attached.
 pub(crate) struct Program {
+    services: Arc<Services>,
     attachment: PushLock<Option<Attachment>>,
 }
 
@@ -52,7 +54,7 @@ const KNOWN_FLAGS: u32 =
 impl Program {
     /// Serves the open of a program.
     pub(crate) fn open(
-        services: &Services,
+        services: &Arc<Services>,
         request: &Create<'_>,
         parameters: &[u8],
         passive: Passive<'_>,
@@ -96,11 +98,21 @@ impl Program {
         let program = Arc::new(
             crate::TAG,
             Self {
+                services: services.clone(),
                 attachment: PushLock::new(None),
             },
         )?;
-        let attachment = Attachment::new(&interface, way, queues, &rules, passive)?;
-        *program.attachment.write(passive) = Some(attachment);
+        if rules.lock_pages() && requestor.mode() == Mode::User {
+            let holder = Holder::Program(program.clone());
+            services.holders.add(holder, passive)?;
+        }
+        match Attachment::new(&interface, way, queues, &rules, passive) {
+            Ok(attachment) => *program.attachment.write(passive) = Some(attachment),
+            Err(status) => {
+                services.holders.remove(&*program, passive);
+                return Err(status);
+            }
+        }
         Ok(program)
     }
 
@@ -116,8 +128,15 @@ impl Program {
 
     /// Detaches the program; on return no frame is inspected with its rules.
     pub(crate) fn close(&self, passive: Passive<'_>) {
-        let attachment = self.attachment.write(passive).take();
-        if let Some(attachment) = attachment {
+        self.detach(passive);
+        self.services.holders.remove(self, passive);
+    }
+
+    /// Detaches the program from all queues, and unlocks what pages its rules have locked; its handle stays.
+    pub(crate) fn detach(&self, passive: Passive<'_>) {
+        // Who finds the attachment gone has to know that it is: it goes with the lock held.
+        let mut attachment = self.attachment.write(passive);
+        if let Some(attachment) = attachment.take() {
             attachment.detach(passive);
         }
     }

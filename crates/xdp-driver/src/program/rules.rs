@@ -95,6 +95,11 @@ impl ProgramRules {
         self.rules.iter()
     }
 
+    /// Whether rules refer to locked pages.
+    pub(crate) fn lock_pages(&self) -> bool {
+        self.iter().any(|rule| rule.pattern.port_set().is_some())
+    }
+
     /// The number of rules.
     pub(crate) fn len(&self) -> usize {
         self.rules.len()

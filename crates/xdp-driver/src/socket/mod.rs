@@ -170,7 +170,7 @@ impl Socket {
             ioctl::xsk::ACTIVATE => this.activate(request.input(), passive),
             ioctl::xsk::GET_SOCKOPT => return this.get_option(request, passive),
             ioctl::xsk::SET_SOCKOPT => {
-                this.set_option(request.input(), request.requestor(), passive)
+                Self::set_option(this, request.input(), request.requestor(), passive)
             }
             ioctl::xsk::NOTIFY_ASYNC => return this.notify_async(request),
             _ => Err(Status::NOT_SUPPORTED),
@@ -216,6 +216,25 @@ impl Socket {
         drop(tx);
         control.rings = Rings::default();
         control.umem = None;
+        self.services.holders.remove(self, passive);
+    }
+
+    /// The process whose memory the frames are in ends: the socket moves no more of them. Those on the way are copies.
+    pub(crate) fn owner_ended(&self, passive: Passive<'_>) {
+        let mut control = self.control.write(passive);
+        self.detach();
+        let of_rx = self.rx.lock().stop();
+        let of_tx = self.tx.lock().stop();
+        drop(of_rx);
+        drop(of_tx);
+        control.umem = None;
+        if control.rx.is_some() {
+            self.lose_rx();
+        }
+        if control.tx.is_some() {
+            self.lose_tx();
+        }
+        self.end_waits(false);
     }
 
     /// Whether a program may redirect to the socket.

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use nt::io::{Completion, Control as Request, FastControl};
-use nt::memory::{Requestor, UserSlice};
+use nt::memory::{Mode, Requestor, UserSlice};
 use nt::{Arc, Passive, Result, Status};
 use xdp_abi::hook::HookId;
 use xdp_abi::ring::RingFlags;
@@ -17,6 +17,7 @@ use super::rings::Which;
 use super::state::State;
 use super::{Control, Profile, Socket};
 use crate::control::read_user;
+use crate::holders::Holder;
 use crate::memory::Umem;
 
 /// The value of an option that is set.
@@ -39,7 +40,7 @@ impl Value {
 impl Socket {
     /// Serves the setting of an option.
     pub(super) fn set_option(
-        &self,
+        this: &Arc<Self>,
         input: &[u8],
         requestor: Requestor,
         passive: Passive<'_>,
@@ -49,34 +50,34 @@ impl Socket {
         let value = Value {
             bytes: requestor.slice(set.input_buffer.0, set.input_buffer_length as usize),
         };
-        let mut control = self.control.write(passive);
+        let mut control = this.control.write(passive);
         let control = &mut *control;
         match set.option {
-            Sockopt::UMEM_REG => self.register_umem(control, &value, requestor, passive),
-            Sockopt::RX_RING_SIZE => self.set_ring_size(control, Which::Rx, &value, passive),
-            Sockopt::RX_FILL_RING_SIZE => self.set_ring_size(control, Which::Fill, &value, passive),
-            Sockopt::TX_RING_SIZE => self.set_ring_size(control, Which::Tx, &value, passive),
+            Sockopt::UMEM_REG => Self::register_umem(this, control, &value, requestor, passive),
+            Sockopt::RX_RING_SIZE => this.set_ring_size(control, Which::Rx, &value, passive),
+            Sockopt::RX_FILL_RING_SIZE => this.set_ring_size(control, Which::Fill, &value, passive),
+            Sockopt::TX_RING_SIZE => this.set_ring_size(control, Which::Tx, &value, passive),
             Sockopt::TX_COMPLETION_RING_SIZE => {
-                self.set_ring_size(control, Which::Completion, &value, passive)
+                this.set_ring_size(control, Which::Completion, &value, passive)
             }
-            Sockopt::RX_HOOK_ID => self.set_hook(&mut control.rx_hook, &value),
-            Sockopt::TX_HOOK_ID => self.set_hook(&mut control.tx_hook, &value),
-            Sockopt::RX_PROCESSOR_AFFINITY => set_profile(&self.rx_processor, &value),
-            Sockopt::TX_PROCESSOR_AFFINITY => set_profile(&self.tx_processor, &value),
+            Sockopt::RX_HOOK_ID => this.set_hook(&mut control.rx_hook, &value),
+            Sockopt::TX_HOOK_ID => this.set_hook(&mut control.tx_hook, &value),
+            Sockopt::RX_PROCESSOR_AFFINITY => set_profile(&this.rx_processor, &value),
+            Sockopt::TX_PROCESSOR_AFFINITY => set_profile(&this.tx_processor, &value),
             Sockopt::TX_OFFLOAD_CHECKSUM
             | Sockopt::RX_OFFLOAD_CHECKSUM
             | Sockopt::RX_ORIGINAL_LENGTH
             | Sockopt::RX_OFFLOAD_TIMESTAMP
             | Sockopt::TX_OFFLOAD_TIMESTAMP => {
                 let on = value.read(Status::BUFFER_TOO_SMALL)?;
-                self.enable(control, set.option, on, passive)
+                this.enable(control, set.option, on, passive)
             }
             _ => Err(Status::NOT_SUPPORTED),
         }
     }
 
     fn register_umem(
-        &self,
+        this: &Arc<Self>,
         control: &mut Control,
         value: &Value,
         requestor: Requestor,
@@ -89,8 +90,12 @@ impl Socket {
         let memory = requestor.slice(reg.address.0, len);
         let umem = Umem::lock(&memory, geometry, passive)?;
         let umem = Arc::new(crate::TAG, umem)?;
-        if control.umem.is_some() || self.state.get() >= State::Activating {
+        if control.umem.is_some() || this.state.get() >= State::Activating {
             return Err(Status::INVALID_DEVICE_STATE);
+        }
+        if requestor.mode() == Mode::User {
+            let holder = Holder::Socket(this.clone());
+            this.services.holders.add(holder, passive)?;
         }
         control.umem = Some(umem);
         Ok(())

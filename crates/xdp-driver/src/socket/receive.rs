@@ -62,6 +62,11 @@ impl RxSide {
         self.umem = Some(umem);
     }
 
+    /// Lets go of the frame memory: no frame is delivered any more.
+    pub(super) fn stop(&mut self) -> Option<Arc<Umem>> {
+        self.umem.take()
+    }
+
     /// Whether the receive ring is sized.
     pub(super) const fn is_sized(&self) -> bool {
         self.ring.is_some()

@@ -172,6 +172,12 @@ impl TxSide {
         self.active = true;
     }
 
+    /// Lets go of the frame memory: no frame is taken any more.
+    pub(super) fn stop(&mut self) -> Option<Arc<Umem>> {
+        self.active = false;
+        self.umem.take()
+    }
+
     /// Whether the transmit ring is sized.
     pub(super) const fn is_sized(&self) -> bool {
         self.ring.is_some()

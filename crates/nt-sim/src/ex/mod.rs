@@ -8,6 +8,7 @@ mod memory_tests;
 mod mutex;
 pub(crate) mod pool;
 mod push_lock;
+mod resource;
 mod rundown;
 mod slist;
 mod timer;
@@ -18,6 +19,7 @@ use crate::export::Export;
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) push_locks: push_lock::Waiters,
+    pub(crate) resources: resource::Resources,
     pub(crate) rundown: rundown::Waiters,
     pub(crate) callbacks: callback::Callbacks,
     pub(crate) timers: timer::Timers,
@@ -37,6 +39,7 @@ pub(crate) fn exports() -> Vec<&'static [Export]> {
         mutex::EXPORTS,
         pool::EXPORTS,
         push_lock::EXPORTS,
+        resource::EXPORTS,
         rundown::EXPORTS,
         slist::EXPORTS,
         timer::EXPORTS,

@@ -2,6 +2,9 @@
 
 mod cancel;
 mod copy;
+mod csq;
+#[cfg(test)]
+mod csq_tests;
 pub(crate) mod device;
 mod direct;
 pub(crate) mod driver;
@@ -54,6 +57,7 @@ impl Io {
 pub(crate) fn exports() -> Vec<&'static [Export]> {
     vec![
         cancel::EXPORTS,
+        csq::EXPORTS,
         device::EXPORTS,
         exports::EXPORTS,
         work_item::EXPORTS,

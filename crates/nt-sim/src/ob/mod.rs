@@ -10,6 +10,7 @@ mod exports;
 mod handles;
 pub(crate) mod sddl;
 pub(crate) mod security;
+mod subject;
 
 use std::{
     any::Any,
@@ -96,6 +97,7 @@ pub(crate) struct Ob {
     names: Mutex<BTreeMap<String, Arc<Object>>>,
     /// Handles that belong to the system, valid in every process.
     pub(crate) kernel_handles: HandleTable,
+    subjects: subject::Subjects,
 }
 
 impl Ob {
@@ -104,6 +106,7 @@ impl Ob {
             by_address: Mutex::new(BTreeMap::new()),
             names: Mutex::new(BTreeMap::new()),
             kernel_handles: HandleTable::new(),
+            subjects: subject::Subjects::default(),
         }
     }
 
@@ -215,5 +218,6 @@ pub(crate) fn exports() -> Vec<&'static [Export]> {
         exports::EXPORTS,
         exports::DATA,
         security::EXPORTS,
+        subject::EXPORTS,
     ]
 }

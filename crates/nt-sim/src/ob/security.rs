@@ -131,6 +131,14 @@ impl Descriptor {
 
     /// Reads an absolute or self-relative descriptor from memory.
     pub(crate) fn read(address: usize) -> Result<Descriptor, NTSTATUS> {
+        Descriptor::read_mapped(address, &generic_to_file)
+    }
+
+    /// As [`Descriptor::read`], for objects whose generic rights mean what `map` says.
+    pub(crate) fn read_mapped(
+        address: usize,
+        map: &dyn Fn(u32) -> u32,
+    ) -> Result<Descriptor, NTSTATUS> {
         if address == 0 || u16_at(address) & 0xff != 1 {
             return Err(STATUS_INVALID_SECURITY_DESCR);
         }
@@ -162,7 +170,7 @@ impl Descriptor {
             if kind <= 1 {
                 aces.push(Ace {
                     allow: kind == 0,
-                    mask: generic_to_file(u32_at(dacl + at + 4)),
+                    mask: map(u32_at(dacl + at + 4)),
                     sid: Sid::read(dacl + at + 8),
                 });
             }
@@ -173,11 +181,21 @@ impl Descriptor {
 
     /// Checks an open. `wanted` is what the caller asks for; returns what it gets.
     pub(crate) fn check(&self, token: &Token, wanted: u32) -> Result<u32, NTSTATUS> {
+        self.check_mapped(token, generic_to_file(wanted), FILE_ALL_ACCESS)
+    }
+
+    /// As [`Descriptor::check`], with no generic rights in `wanted`; `all` are the rights that there are.
+    pub(crate) fn check_mapped(
+        &self,
+        token: &Token,
+        wanted: u32,
+        all: u32,
+    ) -> Result<u32, NTSTATUS> {
         const MAXIMUM_ALLOWED: u32 = 0x0200_0000;
         let maximum = wanted & MAXIMUM_ALLOWED != 0;
-        let wanted = generic_to_file(wanted & !MAXIMUM_ALLOWED);
+        let wanted = wanted & !MAXIMUM_ALLOWED;
         let Some(dacl) = &self.dacl else {
-            return Ok(if maximum { FILE_ALL_ACCESS } else { wanted });
+            return Ok(if maximum { all } else { wanted });
         };
         let mut granted = 0;
         let mut denied = 0;

@@ -238,6 +238,8 @@ rules! {
         "A work item must be initialised, queued once at a time, and freed when it is not queued.";
     PushLockMisused = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "push-lock-misused",
         "Push locks and fast mutexes are taken inside a critical region, not twice, and released by their owner.";
+    ResourceMisused = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "resource-misused",
+        "An executive resource is initialised once, taken inside a critical region, released by its owner and deleted when free.";
     RundownMisused = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "rundown-misused",
         "Rundown protection is released as often as acquired, and reused or freed only after run-down.";
     NmrMisused = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "nmr-misused",

@@ -36,6 +36,8 @@ impl Lab {
             &format!("if:{STACK}"),
             "--cpus",
             "2",
+            "--interval",
+            "5s",
         ]);
         // Its own process group: Ctrl-C must end the demo's steps first, and the lab by the demo's word.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);

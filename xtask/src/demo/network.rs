@@ -118,6 +118,12 @@ impl Network {
         Ok(network)
     }
 
+    /// Drops what the left end has learnt, or is still asking, about the addresses of the other.
+    pub(super) fn forget_neighbours(&self) -> Result<()> {
+        ip(&["-n", &self.left, "link", "set", "eth0", "arp", "off"])?;
+        ip(&["-n", &self.left, "link", "set", "eth0", "arp", "on"])
+    }
+
     fn namespaces(&self) -> [&str; 3] {
         [&self.left, &self.lab, &self.right]
     }

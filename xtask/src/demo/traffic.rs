@@ -23,7 +23,8 @@ pub(super) fn nothing_passes(network: &Network) -> Result<()> {
         "a ping got through without the lab: the namespaces are not apart"
     );
     println!("without the lab no ping gets through");
-    Ok(())
+    // The question for the address was asked in vain; the next ping shall ask anew, not wait its turn.
+    network.forget_neighbours()
 }
 
 /// Runs the programs one after the other.
@@ -37,7 +38,7 @@ pub(super) fn run(network: &Network) -> Result<()> {
             text.contains("10 received"),
             "ping over {name} lost packets:\n{text}"
         );
-        println!("ping, {name}: {}", last_line(&text));
+        println!("ping, {name}: 10 of 10 answered, {}", last_line(&text));
     }
     http(network)?;
     iperf(network, "TCP", &["-t", "3"])?;
@@ -115,8 +116,19 @@ fn iperf(network: &Network, name: &str, options: &[&str]) -> Result<()> {
         .skip_while(|word| *word != "sec")
         .skip(1)
         .collect();
-    println!("iperf3, {name}: {}", figures.join(" "));
+    println!("iperf3, {name}: {}", in_words(&figures));
     check_interrupted()
+}
+
+/// The figures of iperf3's receiver: amount, rate, and for UDP jitter and loss.
+fn in_words(figures: &[&str]) -> String {
+    match figures {
+        [amount, unit, rate, per, jitter, ms, lost, share, ..] => {
+            format!("{amount} {unit} at {rate} {per}, jitter {jitter} {ms}, lost {lost} {share}")
+        }
+        [amount, unit, rate, per, ..] => format!("{amount} {unit} at {rate} {per}"),
+        _ => figures.join(" "),
+    }
 }
 
 fn output(command: &mut Command) -> Result<String> {
@@ -170,5 +182,24 @@ impl Drop for Server {
         // It may have ended by itself, which is as good.
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_told_in_words() {
+        let words = |line: &str| in_words(&line.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(
+            words("22.7 MBytes 62.9 Mbits/sec receiver"),
+            "22.7 MBytes at 62.9 Mbits/sec"
+        );
+        assert_eq!(
+            words("4.77 MBytes 20.0 Mbits/sec 0.050 ms 0/4166 (0%) receiver"),
+            "4.77 MBytes at 20.0 Mbits/sec, jitter 0.050 ms, lost 0/4166 (0%)"
+        );
+        assert_eq!(words("odd"), "odd");
     }
 }

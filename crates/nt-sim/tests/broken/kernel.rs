@@ -153,6 +153,21 @@ pub(crate) fn releases_rundown_it_has_not(_: &Request) -> Answer {
     Answer::Done
 }
 
+/// An `ERESOURCE`, which has 13 words.
+type Resource = [usize; 13];
+
+unsafe extern "win64" {
+    fn ExInitializeResourceLite(resource: *mut Resource) -> i32;
+    fn ExReleaseResourceLite(resource: *mut Resource);
+}
+
+pub(crate) fn releases_a_resource_it_has_not(_: &Request) -> Answer {
+    let resource: *mut Resource = object();
+    nt!(ExInitializeResourceLite(resource));
+    nt!(ExReleaseResourceLite(resource));
+    Answer::Done
+}
+
 pub(crate) fn sets_an_event_near_null(_: &Request) -> Answer {
     nt!(KeSetEvent(0x18 as *mut KEVENT, 0, 0));
     Answer::Done

@@ -133,6 +133,7 @@ pub(crate) static ROWS: &[Row] = &[
     row!(PendingAtUnload, 0xce, kernel::leaves_a_thread, "left 1 threads: driver thread").then(Then::Unload).in_no_function(),
     row!(CriticalRegionUnbalanced, 0x20, kernel::enters_a_critical_region, "left 1 critical regions open").in_no_function(),
     row!(PushLockMisused, 0xc4, kernel::takes_a_push_lock_outside_a_region, "outside a critical region"),
+    row!(ResourceMisused, 0xc4, kernel::releases_a_resource_it_has_not, "does not own"),
     row!(RundownMisused, 0xc4, kernel::releases_rundown_it_has_not, "released more often than acquired"),
     row!(BadPointerArgument, 0x50, kernel::sets_an_event_near_null, "KeSetEvent was passed 0x18"),
     row!(MisalignedArgument, 0xc4, kernel::sets_an_odd_event, "KeSetEvent was passed"),

@@ -10,18 +10,24 @@ use crate::hash::Key;
 use crate::store::{Buffer, OutOfMemory, Pool, Store};
 use crate::table::Table;
 
-/// A set at an address.
+/// A set at an address: what a search needs of it.
 #[derive(Clone, Copy)]
 struct Set {
     /// The earliest of the rules with this address and memory.
     head: u32,
-    /// Neighbours in the chain of the address.
+    /// The next set in the chain of the address.
     next: u32,
-    previous: u32,
-    /// The chain.
-    chain: u32,
     /// The memory.
     memory: u32,
+}
+
+/// The rest of a set.
+#[derive(Clone, Copy)]
+struct Links {
+    /// The chain.
+    chain: u32,
+    /// The set before this one in the chain.
+    previous: u32,
     /// Neighbours in the ring of sets with this memory.
     next_kin: u32,
     previous_kin: u32,
@@ -52,6 +58,8 @@ pub(crate) struct PortSets<K, S: Store> {
     places: Table<[u32; 2], S>,
     chains: S::Buf<Chain>,
     sets: S::Buf<Set>,
+    /// One for each set.
+    links: S::Buf<Links>,
     memories: S::Buf<Memory>,
     unused_chain: u32,
     unused_set: u32,
@@ -68,6 +76,7 @@ impl<K: Key, S: Store> PortSets<K, S> {
             places: Table::new(pool, seed),
             chains: pool.buffer(),
             sets: pool.buffer(),
+            links: pool.buffer(),
             memories: pool.buffer(),
             unused_chain: NONE,
             unused_set: NONE,
@@ -104,6 +113,7 @@ impl<K: Key, S: Store> PortSets<K, S> {
         self.places.reserve_one(pool)?;
         pool.reserve(&mut self.chains, 1)?;
         pool.reserve(&mut self.sets, 1)?;
+        pool.reserve(&mut self.links, 1)?;
         pool.reserve(&mut self.memories, 1)
     }
 
@@ -114,7 +124,7 @@ impl<K: Key, S: Store> PortSets<K, S> {
         (address, identity): (K, u64),
         id: u32,
     ) -> Result<(), OutOfMemory> {
-        let chain = match self.sets.get(self.addresses.find(&address) as usize) {
+        let chain = match self.links.get(self.addresses.find(&address) as usize) {
             Some(first) => first.chain,
             None => {
                 let empty = Chain {
@@ -133,13 +143,19 @@ impl<K: Key, S: Store> PortSets<K, S> {
             let set = Set {
                 head: id,
                 next: NONE,
-                previous,
-                chain,
                 memory,
+            };
+            let links = Links {
+                chain,
+                previous,
                 next_kin: NONE,
                 previous_kin: NONE,
             };
             let set = take(&mut self.sets, &mut self.unused_set, set, |s| s.next)?;
+            match self.links.get_mut(set as usize) {
+                Some(place) => *place = links,
+                None => self.links.try_push(links)?,
+            }
             self.places.insert([chain, memory], set);
             self.connect(chain, previous, set);
             self.connect(chain, set, NONE);
@@ -180,11 +196,14 @@ impl<K: Key, S: Store> PortSets<K, S> {
         self.head = arena.leave(Ring::Peers, self.head, id);
         let first = self.addresses.find(&address);
         let memory = self.identities.find(&halves(identity));
-        let Some(&Set { chain, .. }) = self.sets.get(first as usize) else {
+        let Some(&Links { chain, .. }) = self.links.get(first as usize) else {
             return;
         };
         let index = self.places.find(&[chain, memory]);
-        let Some(set) = self.sets.get_mut(index as usize) else {
+        let (Some(set), Some(&Links { previous, .. })) = (
+            self.sets.get_mut(index as usize),
+            self.links.get(index as usize),
+        ) else {
             return;
         };
         let head = arena.leave(Ring::Same, set.head, id);
@@ -192,7 +211,7 @@ impl<K: Key, S: Store> PortSets<K, S> {
             return;
         }
         set.head = head;
-        let Set { next, previous, .. } = *set;
+        let next = set.next;
         self.connect(chain, previous, next);
         if head == NONE {
             self.places.remove(&[chain, memory]);
@@ -236,8 +255,8 @@ impl<K: Key, S: Store> PortSets<K, S> {
                 }
             }
         }
-        match self.sets.get_mut(right as usize) {
-            Some(set) => set.previous = left,
+        match self.links.get_mut(right as usize) {
+            Some(links) => links.previous = left,
             None => {
                 if let Some(chain) = self.chains.get_mut(chain as usize) {
                     chain.last = left;
@@ -251,7 +270,7 @@ impl<K: Key, S: Store> PortSets<K, S> {
         let Some(memory) = self.memories.get_mut(memory as usize) else {
             return;
         };
-        let Some(after) = self.sets.get(memory.set as usize).map(|set| set.next_kin) else {
+        let Some(after) = self.links.get(memory.set as usize).map(|set| set.next_kin) else {
             memory.set = index;
             self.make_kin(index, index);
             return;
@@ -263,20 +282,17 @@ impl<K: Key, S: Store> PortSets<K, S> {
 
     /// Takes a set out of the ring of those with its memory, and forgets the memory when it was the last one.
     fn leave_kin(&mut self, identity: u64, index: u32, set: u32) {
-        let (
-            Some(memory),
-            Some(&Set {
-                next_kin,
-                previous_kin,
-                ..
-            }),
-        ) = (
+        let (Some(memory), Some(&links)) = (
             self.memories.get_mut(index as usize),
-            self.sets.get(set as usize),
-        )
-        else {
+            self.links.get(set as usize),
+        ) else {
             return;
         };
+        let Links {
+            next_kin,
+            previous_kin,
+            ..
+        } = links;
         if next_kin == set {
             self.identities.remove(&halves(identity));
             let unused = &mut self.unused_memory;
@@ -291,11 +307,11 @@ impl<K: Key, S: Store> PortSets<K, S> {
     }
 
     fn make_kin(&mut self, left: u32, right: u32) {
-        if let Some(set) = self.sets.get_mut(left as usize) {
-            set.next_kin = right;
+        if let Some(links) = self.links.get_mut(left as usize) {
+            links.next_kin = right;
         }
-        if let Some(set) = self.sets.get_mut(right as usize) {
-            set.previous_kin = left;
+        if let Some(links) = self.links.get_mut(right as usize) {
+            links.previous_kin = left;
         }
     }
 

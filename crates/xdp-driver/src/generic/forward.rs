@@ -76,6 +76,27 @@ impl Forwarder {
         Ok(())
     }
 
+    /// Takes lists of this pool back.
+    pub(super) fn reclaim_all(&self, lists: NblQueue) {
+        let mut packets = self.packets.lock();
+        let Packets {
+            pool: Some(pool),
+            free,
+        } = &mut *packets
+        else {
+            return;
+        };
+        for list in lists.into_chain() {
+            if let Ok(packet) = pool.reclaim(list)
+                && packet.capacity() == ROOM
+                && free.len() < KEPT
+            {
+                // There is room: nothing is allocated.
+                let _ = free.push(packet);
+            }
+        }
+    }
+
     /// Gives the pool up. Everything of it is back.
     pub(crate) fn close(&self) {
         let gone = Packets {

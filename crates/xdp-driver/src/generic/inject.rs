@@ -300,11 +300,6 @@ impl TxQueue {
         }
     }
 
-    /// Takes back a list of this queue; the queue is to be kicked next.
-    pub(super) fn came_back(&self, list: nt::ndis::Nbl) {
-        self.back.lock().push_back(list);
-    }
-
     /// Runs the queue, or has whoever runs it look again.
     pub(crate) fn kick(&self, interface: &Interface, dispatch: Dispatch<'_>) {
         let mut turn = self.turn.lock_at_dispatch(dispatch);
@@ -474,41 +469,51 @@ impl Batch {
 }
 
 impl Interface {
-    /// Takes back lists of ours.
+    /// Takes back lists of ours. They come in runs of one owner, which are handed over at once.
     pub(super) fn packets_back(&self, lists: NblQueue, dispatch: Dispatch<'_>) {
-        let mut kicked: Option<(Way, u32)> = None;
-        let mut entered = 0;
+        let count = lists.len();
+        let mut run = NblQueue::new();
+        let mut word = 0;
+        let mut failed = 0;
         for list in lists.into_chain() {
-            let [word, ..] = list.source_words();
-            match Owner::from_word(word) {
-                Owner::Forward(way, id) => {
-                    if let Some(queue) = self.rx_queue(way, id) {
-                        queue.forwarding.fetch_sub(1, Ordering::Relaxed);
-                    }
-                    let _ = self.forwarder.reclaim(list);
-                }
-                Owner::Socket(way, id) => {
-                    let Some(queue) = self.tx_queue(way, id) else {
-                        continue;
-                    };
-                    if !list.status().is_success() && way == Way::Down {
-                        count(queue.generic.dropped_nic(), 1);
-                    }
-                    if kicked.is_some_and(|before| before != (way, id)) {
-                        self.kick_queue(kicked, dispatch);
-                    }
-                    kicked = Some((way, id));
-                    queue.came_back(list);
-                }
+            let [next, ..] = list.source_words();
+            if next != word && !run.is_empty() {
+                self.run_back(word, run.take(), core::mem::take(&mut failed));
+                self.kick_owner(word, dispatch);
             }
-            entered += 1;
+            word = next;
+            failed += u32::from(!list.status().is_success());
+            run.push_back(list);
         }
-        self.gate.leave(entered);
-        self.kick_queue(kicked, dispatch);
+        self.run_back(word, run, failed);
+        self.gate.leave(count);
+        self.kick_owner(word, dispatch);
     }
 
-    fn kick_queue(&self, queue: Option<(Way, u32)>, dispatch: Dispatch<'_>) {
-        if let Some((way, id)) = queue
+    fn run_back(&self, word: usize, run: NblQueue, failed: u32) {
+        if run.is_empty() {
+            return;
+        }
+        match Owner::from_word(word) {
+            Owner::Forward(way, id) => {
+                if let Some(queue) = self.rx_queue(way, id) {
+                    queue.forwarding.fetch_sub(run.len(), Ordering::Relaxed);
+                }
+                self.forwarder.reclaim_all(run);
+            }
+            Owner::Socket(way, id) => {
+                if let Some(queue) = self.tx_queue(way, id) {
+                    if way == Way::Down {
+                        count(queue.generic.dropped_nic(), failed);
+                    }
+                    queue.back.lock().append(run);
+                }
+            }
+        }
+    }
+
+    fn kick_owner(&self, word: usize, dispatch: Dispatch<'_>) {
+        if let Owner::Socket(way, id) = Owner::from_word(word)
             && let Some(queue) = self.tx_queue(way, id)
         {
             queue.kick(self, dispatch);

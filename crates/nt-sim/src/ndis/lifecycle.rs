@@ -32,14 +32,15 @@ use crate::{
 const IF_TYPE_FILTER: u64 = 6;
 
 /// Index of a filter module's own interface.
-fn interface_index(layer: &Layer) -> u32 {
+pub(crate) fn interface_index(layer: &Layer) -> u32 {
     match layer.part {
         Part::Filter(driver) => layer.adapter.if_index + 1000 * (1 + driver.order as u32 % 1000),
         _ => layer.adapter.if_index,
     }
 }
 
-fn interface_luid(layer: &Layer) -> u64 {
+/// LUID of a filter module's own interface.
+pub(crate) fn interface_luid(layer: &Layer) -> u64 {
     match layer.part {
         Part::Filter(_) => luid_of(IF_TYPE_FILTER, u64::from(interface_index(layer))),
         _ => layer.adapter.luid,

@@ -11,6 +11,7 @@ mod config;
 pub(crate) mod datapath;
 mod device;
 mod filter;
+mod interface;
 pub(crate) mod layer;
 mod left;
 pub(crate) mod lifecycle;
@@ -77,6 +78,7 @@ pub(crate) struct State {
     pub(crate) configurations: arena::Arena<config::Configuration>,
     pub(crate) devices: arena::Arena<device::ControlDevice>,
     pub(crate) polls: arena::Arena<poll::Poll>,
+    luid_indices: interface::LuidIndices,
     pub(crate) generic_objects: Mutex<BTreeSet<usize>>,
     pub(crate) tracker: tracker::Tracker,
     pub(crate) requests: oid::Requests,
@@ -102,6 +104,7 @@ impl State {
             configurations: arena::Arena::new("an open configuration"),
             devices: arena::Arena::new("a device of NdisRegisterDeviceEx"),
             polls: arena::Arena::new("a poll object"),
+            luid_indices: interface::LuidIndices::default(),
             generic_objects: Mutex::new(BTreeSet::new()),
             tracker: tracker::Tracker::default(),
             requests: oid::Requests::default(),
@@ -147,6 +150,7 @@ pub(crate) fn exports() -> Vec<&'static [Export]> {
         datapath::EXPORTS,
         device::EXPORTS,
         filter::EXPORTS,
+        interface::EXPORTS,
         miniport::EXPORTS,
         net_buffer::EXPORTS,
         oid::EXPORTS,

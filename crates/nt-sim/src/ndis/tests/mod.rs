@@ -2,7 +2,7 @@
 
 mod configuration;
 mod datapath;
-mod driver;
+pub(crate) mod driver;
 mod lifecycle;
 mod miniport;
 mod objects;

@@ -47,6 +47,7 @@ names! {
     DATATYPE_MISALIGNMENT = STATUS_DATATYPE_MISALIGNMENT,
     DELETE_PENDING = STATUS_DELETE_PENDING,
     DEVICE_BUSY = STATUS_DEVICE_BUSY,
+    DEVICE_DATA_ERROR = STATUS_DEVICE_DATA_ERROR,
     DEVICE_NOT_READY = STATUS_DEVICE_NOT_READY,
     DEVICE_REMOVED = STATUS_DEVICE_REMOVED,
     DUPLICATE_OBJECTID = STATUS_DUPLICATE_OBJECTID,
@@ -91,6 +92,14 @@ impl Status {
     #[inline]
     pub const fn ok(self) -> Result<()> {
         if self.is_success() { Ok(()) } else { Err(self) }
+    }
+
+    /// The code of the Win32 API for the status. PASSIVE_LEVEL.
+    #[doc(alias = "RtlNtStatusToDosError")]
+    #[must_use]
+    pub fn win32(self) -> u32 {
+        // SAFETY: takes a number and looks it up.
+        unsafe { crate::sys::imports::ntoskrnl::RtlNtStatusToDosErrorNoTeb(self.0) }
     }
 
     /// The status of a result: [`Status::SUCCESS`] or the error.

@@ -120,14 +120,14 @@ fn raw<T: Copy>(value: T) -> Vec<u8> {
 
 impl Nic {
     /// Handles a request that reached the miniport.
-    pub(crate) fn handle_oid(&self, request: *mut NDIS_OID_REQUEST) -> i32 {
+    pub(crate) fn handle_oid(&self, request: *mut NDIS_OID_REQUEST, path: OidKind) -> i32 {
         let kind = get!(request => RequestType);
         if kind == NdisRequestQueryInformation || kind == NdisRequestQueryStatistics {
             self.query(request)
         } else if kind == NdisRequestSetInformation {
             self.set(request)
         } else if kind == NdisRequestMethod {
-            self.method(request)
+            self.method(request, path == OidKind::Direct)
         } else {
             NDIS_STATUS_NOT_SUPPORTED
         }
@@ -150,10 +150,16 @@ impl Nic {
         NDIS_STATUS_SUCCESS
     }
 
-    fn method(&self, request: *mut NDIS_OID_REQUEST) -> i32 {
+    /// Whether it is a method request that a test answers.
+    pub(crate) fn knows_method(&self, request: *mut NDIS_OID_REQUEST) -> bool {
+        get!(request => RequestType) == NdisRequestMethod
+            && self.oids.answers.lock().contains_key(&oid::oid_of(request))
+    }
+
+    fn method(&self, request: *mut NDIS_OID_REQUEST, direct: bool) -> i32 {
         let m = get!(request => DATA.METHOD_INFORMATION);
         let input = bytes(m.InformationBuffer.cast(), m.InputBufferLength as usize).to_vec();
-        self.note(m.Oid, true, false, &input);
+        self.note(m.Oid, true, direct, &input);
         let answer = self.oids.answers.lock().get(&m.Oid).map(|f| f(&input));
         match answer {
             None => NDIS_STATUS_NOT_SUPPORTED,

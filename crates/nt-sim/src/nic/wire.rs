@@ -72,27 +72,25 @@ impl crate::ndis::layer::Bottom for Bottom {
     }
 
     fn oid(&self, _: &'static Layer, request: *mut NDIS_OID_REQUEST, kind: OidKind) -> NDIS_STATUS {
-        if kind == OidKind::Regular && self.0.oids_later.load(Ordering::Acquire) {
-            let (nic, request) = (Arc::clone(&self.0), request as usize);
-            crate::ke::dpc::queue_internal(None, move || {
-                let request = request as *mut NDIS_OID_REQUEST;
-                let status = nic.handle_oid(request);
-                let kind = OidKind::Regular;
-                oid::complete(
-                    nic.miniport(),
-                    request,
-                    status,
-                    kind,
-                    "NdisMOidRequestComplete",
-                );
-            });
-            NDIS_STATUS_PENDING
-        } else if kind == OidKind::Regular {
-            self.0.handle_oid(request)
-        } else {
+        // Of the requests on the other paths the NIC knows those that a test answers.
+        if kind != OidKind::Regular && !(kind == OidKind::Direct && self.0.knows_method(request)) {
             self.0.note_oid(crate::ndis::oid::oid_of(request), kind);
-            NDIS_STATUS_NOT_SUPPORTED
+            return NDIS_STATUS_NOT_SUPPORTED;
         }
+        if !self.0.oids_later.load(Ordering::Acquire) {
+            return self.0.handle_oid(request, kind);
+        }
+        let (nic, request) = (Arc::clone(&self.0), request as usize);
+        crate::ke::dpc::queue_internal(None, move || {
+            let request = request as *mut NDIS_OID_REQUEST;
+            let status = nic.handle_oid(request, kind);
+            let function = match kind {
+                OidKind::Regular => "NdisMOidRequestComplete",
+                _ => "NdisMDirectOidRequestComplete",
+            };
+            oid::complete(nic.miniport(), request, status, kind, function);
+        });
+        NDIS_STATUS_PENDING
     }
 
     fn cancel_oid(&self, _: &'static Layer, _: *mut c_void, _: OidKind) {}

@@ -16,9 +16,9 @@ use crate::sync::Event;
 use crate::sys::imports::ndis;
 use crate::sys::{
     NDIS_HANDLE, NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID, NDIS_OID_REQUEST,
-    NDIS_OID_REQUEST_DATA, NDIS_OID_REQUEST_REVISION_1, NDIS_REQUEST_TYPE,
-    NDIS_SIZEOF_OID_REQUEST_REVISION_1, NDIS_STATUS, NDIS_STATUS_PENDING, NdisRequestMethod,
-    NdisRequestQueryInformation, NdisRequestSetInformation,
+    NDIS_OID_REQUEST_DATA, NDIS_OID_REQUEST_DATA_METHOD_INFORMATION, NDIS_OID_REQUEST_REVISION_1,
+    NDIS_REQUEST_TYPE, NDIS_SIZEOF_OID_REQUEST_REVISION_1, NDIS_STATUS, NDIS_STATUS_PENDING,
+    NdisRequestMethod, NdisRequestQueryInformation, NdisRequestSetInformation,
 };
 
 /// What a request asks for.
@@ -82,6 +82,12 @@ impl<'a> OidView<'a> {
     #[must_use]
     pub const fn kind(&self) -> NDIS_REQUEST_TYPE {
         self.request.RequestType
+    }
+
+    /// The port of the adapter that is meant; 0 is the default one.
+    #[must_use]
+    pub const fn port(&self) -> u32 {
+        self.request.PortNumber
     }
 
     /// The object asked for.
@@ -381,6 +387,32 @@ impl Filter {
         Ok(())
     }
 
+    /// Has the modules below answer in place of what they are asked, by a direct request; returns how many bytes were
+    /// written.
+    #[doc(alias = "NdisFDirectOidRequest")]
+    ///
+    /// # Errors
+    ///
+    /// The status of the answer, or [`Status::INSUFFICIENT_RESOURCES`].
+    pub fn direct_method(
+        self,
+        tag: Tag,
+        oid: NDIS_OID,
+        buffer: &mut [u8],
+        passive: Passive<'_>,
+    ) -> Result<usize> {
+        let len = u32::try_from(buffer.len()).map_err(|_| Status::INVALID_PARAMETER)?;
+        let mut request = self.own_request(NdisRequestMethod);
+        request.DATA.METHOD_INFORMATION = NDIS_OID_REQUEST_DATA_METHOD_INFORMATION {
+            Oid: oid,
+            InformationBuffer: buffer.as_mut_ptr().cast(),
+            InputBufferLength: len,
+            OutputBufferLength: len,
+            ..NDIS_OID_REQUEST_DATA_METHOD_INFORMATION::zeroed()
+        };
+        self.run(tag, request, true, passive)
+    }
+
     fn ask(
         self,
         tag: Tag,
@@ -391,6 +423,15 @@ impl Filter {
         passive: Passive<'_>,
     ) -> Result<usize> {
         let len = u32::try_from(len).map_err(|_| Status::INVALID_PARAMETER)?;
+        let mut request = self.own_request(kind);
+        // The object, buffer and length lie at the same places in queries and sets.
+        request.DATA.QUERY_INFORMATION.Oid = oid;
+        request.DATA.QUERY_INFORMATION.InformationBuffer = buffer.cast();
+        request.DATA.QUERY_INFORMATION.InformationBufferLength = len;
+        self.run(tag, request, false, passive)
+    }
+
+    fn own_request(self, kind: NDIS_REQUEST_TYPE) -> NDIS_OID_REQUEST {
         let mut request = NDIS_OID_REQUEST::zeroed();
         request.Header = NDIS_OBJECT_HEADER {
             Type: NDIS_OBJECT_TYPE_OID_REQUEST,
@@ -399,10 +440,17 @@ impl Filter {
         };
         request.RequestType = kind;
         request.RequestHandle = self.raw();
-        // The object, buffer and length lie at the same places in queries and sets.
-        request.DATA.QUERY_INFORMATION.Oid = oid;
-        request.DATA.QUERY_INFORMATION.InformationBuffer = buffer.cast();
-        request.DATA.QUERY_INFORMATION.InformationBufferLength = len;
+        request
+    }
+
+    /// Sends a request whose buffer is borrowed by the caller, and waits for the answer.
+    fn run(
+        self,
+        tag: Tag,
+        request: NDIS_OID_REQUEST,
+        direct: bool,
+        passive: Passive<'_>,
+    ) -> Result<usize> {
         let event = Event::manual_reset(tag, false)?;
         let waiting = Box::into_raw(Box::new(
             tag,
@@ -424,7 +472,7 @@ impl Filter {
             })
         };
         // SAFETY: valid until the wait below has ended.
-        let sent = unsafe { send(self, request, false) };
+        let sent = unsafe { send(self, request, direct) };
         // SAFETY: the block is there until taken back.
         let event = unsafe { &(*waiting).event };
         if sent == NDIS_STATUS_PENDING {

@@ -12,7 +12,7 @@ use nt::sys::{
 };
 use nt::{Arc, Box, Passive, Result, Tag};
 
-use super::{inspect, offload, steering};
+use super::{inspect, offload, rss};
 use crate::driver::Services;
 use crate::interface::Interface;
 
@@ -47,13 +47,9 @@ impl Adapter {
 
     /// Makes the interface and lets it be looked up. The adapter works without it when that fails.
     fn appear(&self, passive: Passive<'_>) -> Result<Arc<Interface>> {
-        let scale = steering::query(self.filter, passive)?;
-        let interface = Interface::new(
-            self.if_index,
-            self.filter,
-            self.services.clone(),
-            scale.queues,
-        )?;
+        let scale = rss::query(self.filter, passive)?;
+        let interface =
+            Interface::new(self.if_index, self.filter, self.services.clone(), scale.rss)?;
         let interface = Arc::new(crate::TAG, interface)?;
         let steering = Box::new(crate::TAG, scale.steering)?;
         drop(interface.steering.replace(Some(steering), passive));
@@ -170,9 +166,13 @@ impl FilterModule for Adapter {
     }
 
     fn oid_request(&self, request: OidRequest) {
-        if !request.is_direct() && request.view().oid() == OID_GEN_RECEIVE_SCALE_PARAMETERS {
+        let view = request.view();
+        if !request.is_direct()
+            && view.port() == 0
+            && view.oid() == OID_GEN_RECEIVE_SCALE_PARAMETERS
+        {
             match self.interface() {
-                Some(interface) => steering::serve(&interface, request),
+                Some(interface) => rss::serve(&interface, request),
                 None => request.forward(),
             }
         } else {

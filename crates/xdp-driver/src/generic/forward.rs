@@ -4,17 +4,18 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use nt::ndis::{Filter, Flags, Nbl, NblQueue, NetBuffer, Packet, PacketPool, Receive};
+use nt::ndis::{Filter, Flags, Nbl, NblQueue, Packet, PacketPool, Receive};
 use nt::sync::SpinLock;
 use nt::sys::{NDIS_SEND_FLAGS_DISPATCH_LEVEL, NetBufferListHashValue};
 use nt::{Result, Status, Vec};
 
-use crate::counters::count;
+use super::segment;
+use crate::counters::{GenericRxCounters, count};
 use crate::interface::{Interface, RxQueue, Way};
 
 /// Bytes of an Ethernet address, and of the two at the start of a frame.
-const ADDRESS: usize = 6;
-const ADDRESSES: usize = 2 * ADDRESS;
+pub(super) const ADDRESS: usize = 6;
+pub(super) const ADDRESSES: usize = 2 * ADDRESS;
 /// Bytes of the shortest frame that is sent back: an Ethernet header.
 const SHORTEST: usize = 14;
 /// Room of the packets that are kept for reuse.
@@ -124,44 +125,55 @@ impl<'a> Outgoing<'a> {
         }
     }
 
+    pub(super) const fn interface(&self) -> &'a Interface {
+        self.interface
+    }
+
+    pub(super) fn counters(&self) -> &'a GenericRxCounters {
+        &self.queue.generic
+    }
+
     /// Adds the frames of a list. Those that cannot be sent are counted.
     pub(super) fn add(&mut self, list: &Nbl) {
+        if self.queue.way() == Way::Up && list.coalesced_segments() != 0 {
+            return segment::add(self, list);
+        }
         for buffer in list.buffers() {
-            if buffer.len() < SHORTEST {
+            let len = buffer.len();
+            if len < SHORTEST {
                 continue;
             }
-            let counters = &self.queue.generic;
-            count(counters.forward_requested(), 1);
-            let limit = self.interface.forwarder.limit.load(Ordering::Relaxed);
-            if self.queue.forwarding.load(Ordering::Relaxed) >= limit {
-                count(counters.forward_limit(), 1);
-                continue;
-            }
-            match self.copy(list, buffer) {
-                Ok(packet) => {
-                    self.queue.forwarding.fetch_add(1, Ordering::Relaxed);
-                    self.lists.push_back(packet.into_nbl());
+            self.push(len, list.hash_value(), |packet| {
+                let bytes = packet.buffer_mut().get_mut(..len).unwrap_or_default();
+                buffer.read(0, bytes);
+                if let Some(addresses) = bytes.get_mut(..ADDRESSES) {
+                    addresses.rotate_left(ADDRESS);
                 }
-                Err(_) => count(counters.forward_no_memory(), 1),
-            }
+            });
         }
     }
 
-    fn copy(&self, list: &Nbl, buffer: NetBuffer<'_>) -> Result<Packet> {
-        let len = buffer.len();
-        let mut packet = self.interface.forwarder.take(len)?;
-        let bytes = packet.buffer_mut().get_mut(..len).unwrap_or_default();
-        buffer.read(0, bytes);
-        if let Some(addresses) = bytes.get_mut(..ADDRESSES) {
-            addresses.rotate_left(ADDRESS);
+    /// Adds a frame of `len` bytes that `fill` writes; whether there was a packet for it.
+    pub(super) fn push(&mut self, len: usize, hash: u32, fill: impl FnOnce(&mut Packet)) -> bool {
+        let counters = &self.queue.generic;
+        count(counters.forward_requested(), 1);
+        let limit = self.interface.forwarder.limit.load(Ordering::Relaxed);
+        if self.queue.forwarding.load(Ordering::Relaxed) >= limit {
+            count(counters.forward_limit(), 1);
+            return false;
         }
+        let Ok(mut packet) = self.interface.forwarder.take(len) else {
+            count(counters.forward_no_memory(), 1);
+            return false;
+        };
+        fill(&mut packet);
         packet.set_len(len);
-        packet.set_info(NetBufferListHashValue, list.hash_value() as usize);
-        packet.set_word(
-            0,
-            super::inject::Owner::Forward(self.queue.way(), self.queue.id()).into_word(),
-        );
-        Ok(packet)
+        packet.set_info(NetBufferListHashValue, hash as usize);
+        let owner = super::inject::Owner::Forward(self.queue.way(), self.queue.id());
+        packet.set_word(0, owner.into_word());
+        self.queue.forwarding.fetch_add(1, Ordering::Relaxed);
+        self.lists.push_back(packet.into_nbl());
+        true
     }
 
     /// Sends what was added.

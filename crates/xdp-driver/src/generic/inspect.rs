@@ -5,11 +5,12 @@
 //! rules in place.
 
 use nt::Dispatch;
-use nt::ndis::{Flags, NblChain, NblQueue, NblRef, NetBuffer, Receive};
+use nt::ndis::{Flags, Nbl, NblChain, NblQueue, NblRef, NetBuffer, Receive};
 use nt::sys::TcpIpChecksumNetBufferListInfo;
 use xdp_packet::{Frame, Tail};
 
 use super::forward::Outgoing;
+use super::rss;
 use crate::counters::count;
 use crate::interface::{Interface, RxQueue, Way};
 use crate::program::{Plan, Target};
@@ -43,8 +44,12 @@ pub(super) fn receive(
         .next()
         .map(|first| interface.queue_of(first.hash_value(), Way::Up, dispatch))
         .and_then(|id| interface.rx_queue(Way::Up, id));
+    let is_overridden = interface.rss.is_overridden();
     let Some((queue, plan)) = queue.and_then(|queue| Some((queue, queue.plan.read(dispatch)?)))
     else {
+        if is_overridden {
+            chain = rss::clear_hashes(chain);
+        }
         return filter.indicate(chain, receive);
     };
     if receive.is_lent() {
@@ -55,11 +60,16 @@ pub(super) fn receive(
     while !chain.is_empty() {
         let verdicts = inspect(queue, plan, &chain, dispatch);
         for verdict in verdicts.iter() {
-            let Some(list) = chain.pop_front() else {
+            let Some(mut list) = chain.pop_front() else {
                 break;
             };
             match verdict {
-                Verdict::Pass => passed.push_back(list),
+                Verdict::Pass => {
+                    if is_overridden {
+                        rss::clear_hash(&mut list);
+                    }
+                    passed.push_back(list);
+                }
                 Verdict::Drop => done.push_back(list),
                 Verdict::Forward => {
                     outgoing.add(&list);
@@ -86,20 +96,27 @@ fn receive_lent(
     let mut outgoing = Outgoing::new(interface, queue);
     let mut verdicts = Verdicts::new();
     let mut at = 0;
+    let is_overridden = interface.rss.is_overridden();
+    let choose = |rest: &NblChain, list: &Nbl| {
+        if at == verdicts.len {
+            verdicts = inspect(queue, plan, rest, dispatch);
+            at = 0;
+        }
+        let verdict = verdicts.get(at);
+        at += 1;
+        if verdict == Verdict::Forward {
+            outgoing.add(list);
+        }
+        verdict == Verdict::Pass
+    };
+    let prepare = |list: &mut Nbl| {
+        if is_overridden {
+            rss::clear_hash(list);
+        }
+    };
     interface
         .filter()
-        .indicate_lent(chain, receive, |rest, list| {
-            if at == verdicts.len {
-                verdicts = inspect(queue, plan, rest, dispatch);
-                at = 0;
-            }
-            let verdict = verdicts.get(at);
-            at += 1;
-            if verdict == Verdict::Forward {
-                outgoing.add(list);
-            }
-            verdict == Verdict::Pass
-        });
+        .indicate_lent(chain, receive, choose, prepare);
     outgoing.send();
 }
 

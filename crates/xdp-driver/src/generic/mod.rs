@@ -6,12 +6,17 @@ mod forward;
 mod inject;
 mod inspect;
 mod offload;
+mod quic;
+mod rss;
+mod segment;
 mod steering;
 
 use nt::io::DriverObject;
 use nt::ndis::{Attach, Filter, FilterConfig, FilterDriver, FilterRegistration};
 use nt::sys::{
-    NDIS_FILTER_DRIVER_SUPPORTS_L2_MTU_SIZE_CHANGE, NDIS_STATUS_UNSUPPORTED_MEDIA, NdisMedium802_3,
+    NDIS_FILTER_DRIVER_SUPPORTS_L2_MTU_SIZE_CHANGE, NDIS_STATUS_ADAPTER_NOT_READY,
+    NDIS_STATUS_BUFFER_TOO_SHORT, NDIS_STATUS_INVALID_DATA, NDIS_STATUS_INVALID_LENGTH,
+    NDIS_STATUS_UNSUPPORTED_MEDIA, NdisMedium802_3,
 };
 use nt::{Arc, Passive, Result, Status};
 
@@ -19,6 +24,8 @@ use self::adapter::Adapter;
 pub(crate) use self::forward::Forwarder;
 pub(crate) use self::inject::TxQueue;
 pub(crate) use self::offload::TaskOffload;
+pub(crate) use self::quic::QuicConnections;
+pub(crate) use self::rss::Rss;
 pub(crate) use self::steering::Steering;
 use crate::driver::Services;
 
@@ -79,5 +86,22 @@ impl FilterDriver for LwfDriver {
             attach.if_index(),
             self.services.clone(),
         ))
+    }
+}
+
+/// What programs are told of the status with which NDIS completed a request. Most codes of NDIS are the system's.
+#[doc(alias = "NdisConvertNdisStatusToNtStatus")]
+fn oid_status(status: Status) -> Status {
+    /// Facility of the codes that are NDIS's own.
+    const NDIS: i32 = 1;
+    if status.0 >> 16 & 0xfff != NDIS {
+        return status;
+    }
+    match status.0 {
+        NDIS_STATUS_INVALID_LENGTH => Status::INVALID_BUFFER_SIZE,
+        NDIS_STATUS_INVALID_DATA => Status::INVALID_PARAMETER,
+        NDIS_STATUS_BUFFER_TOO_SHORT => Status::BUFFER_TOO_SMALL,
+        NDIS_STATUS_ADAPTER_NOT_READY => Status::DEVICE_NOT_READY,
+        _ => Status::UNSUCCESSFUL,
     }
 }

@@ -274,20 +274,20 @@ impl Interface {
     }
 
     /// Notes a user of a hook; whether the filter has to be restarted for it. The lock is held.
-    fn begin_use(&self, hook: Hook) -> bool {
+    pub(crate) fn begin_use(&self, hook: Hook) -> bool {
         let missing = self.insertion.acquire(needs(hook));
         // The adapter is there while the lock is held; the restart itself comes later.
         missing && self.filter.request_restart().is_ok()
     }
 
-    fn wait_inserted(&self, hook: Hook, restart: bool, passive: Passive<'_>) {
+    pub(crate) fn wait_inserted(&self, hook: Hook, restart: bool, passive: Passive<'_>) {
         if restart {
             self.insertion.wait(needs(hook), passive);
         }
     }
 
     /// Takes back a [`Interface::begin_use`].
-    fn end_use(&self, hook: Hook, passive: Passive<'_>) {
+    pub(crate) fn end_use(&self, hook: Hook, passive: Passive<'_>) {
         if self.insertion.release(needs(hook)) {
             self.linger(passive);
         }

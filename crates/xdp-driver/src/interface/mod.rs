@@ -21,7 +21,7 @@ use self::insertion::Insertion;
 pub(crate) use self::rx_queue::RxQueue;
 use crate::driver::Services;
 use crate::gate::Gate;
-use crate::generic::{Forwarder, Steering, TaskOffload, TxQueue};
+use crate::generic::{Forwarder, Rss, Steering, TaskOffload, TxQueue};
 use crate::socket::Socket;
 
 /// Where a hook's frames travel.
@@ -148,8 +148,8 @@ pub(crate) struct Interface {
     pub(crate) forwarder: Forwarder,
     chores: SpinLock<Option<Chores>>,
     pub(crate) task_offload: SpinLock<Option<TaskOffload>>,
-    /// Scaling parameters as the stack has set them.
-    pub(crate) upper_rss: SpinLock<Option<Vec<u8>>>,
+    /// Receive-side scaling.
+    pub(crate) rss: Rss,
 }
 
 /// What only one thread at a time changes: attaching and detaching happen one after the other.
@@ -170,13 +170,14 @@ fn queues<T>(count: u32, make: impl Fn(u32) -> Result<T>) -> Result<Vec<T>> {
 }
 
 impl Interface {
-    /// The interface of an adapter with `count` queues.
+    /// The interface of an adapter.
     pub(crate) fn new(
         index: u32,
         filter: Filter,
         services: Arc<Services>,
-        count: u32,
+        rss: Rss,
     ) -> Result<Self> {
+        let count = rss.queue_count();
         let rx = |way| queues(count, |id| RxQueue::new(id, way));
         let tx = |way| queues(count, |id| TxQueue::new(id, way));
         let control = Control {
@@ -211,7 +212,7 @@ impl Interface {
             forwarder: Forwarder::new(filter)?,
             chores: SpinLock::new(None),
             task_offload: SpinLock::new(None),
-            upper_rss: SpinLock::new(None),
+            rss,
         })
     }
 
@@ -259,6 +260,14 @@ impl Interface {
             return Err(Status::DELETE_PENDING);
         }
         Ok(control)
+    }
+
+    /// As [`Interface::lock`], for those who are not attached: fails when the adapter has gone or has been reset.
+    pub(crate) fn active<'a>(
+        &'a self,
+        passive: Passive<'a>,
+    ) -> Result<PushWriteGuard<'a, Control>> {
+        self.lock(passive).map_err(|_| Status::DEVICE_NOT_READY)
     }
 
     /// Which directions of the data path the filter is to be in from now on.

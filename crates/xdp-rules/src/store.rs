@@ -115,7 +115,7 @@ impl<S: Store> Pool<S> {
         self.store.buffer()
     }
 
-    /// Makes room for `additional` elements, by half the size again where the limit allows it.
+    /// Makes room for `additional` elements, by a quarter of the size where the limit allows it.
     pub(crate) fn reserve<T>(
         &mut self,
         buffer: &mut S::Buf<T>,
@@ -126,7 +126,7 @@ impl<S: Store> Pool<S> {
         if needed <= capacity {
             return Ok(());
         }
-        let roomy = needed.max(capacity.saturating_add(capacity / 2)).max(4);
+        let roomy = needed.max(capacity.saturating_add(capacity / 4)).max(4);
         if self.affords::<T>(roomy.saturating_sub(capacity)) {
             let grown = buffer.try_reserve_exact(roomy.saturating_sub(len));
             if grown.is_ok() {

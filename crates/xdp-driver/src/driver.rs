@@ -11,6 +11,7 @@ use crate::generic::Lwf;
 use crate::holders::Holders;
 use crate::interface::Interfaces;
 use crate::settings::Settings;
+use crate::trace::Trace;
 
 /// The running driver.
 ///
@@ -29,6 +30,7 @@ pub(crate) struct Services {
     pub(crate) counters: CounterSets,
     pub(crate) devices: Devices,
     pub(crate) holders: Holders,
+    pub(crate) trace: Trace,
 }
 
 static RUNNING: DriverSlot<Xdp> = DriverSlot::new();
@@ -77,6 +79,7 @@ impl Driver for Xdp {
             counters: CounterSets::register(passive)?,
             devices: Devices::create(object, passive)?,
             holders: Holders::new(),
+            trace: Trace::register(passive)?,
         };
         let services = Arc::new(crate::TAG, services)?;
         let lwf = Lwf::register(object, services.clone(), passive)?;

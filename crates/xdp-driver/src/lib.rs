@@ -26,6 +26,7 @@ mod panic;
 mod program;
 mod settings;
 mod socket;
+mod trace;
 
 pub use entry::DriverEntry;
 

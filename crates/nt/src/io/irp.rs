@@ -58,6 +58,12 @@ impl Irp {
         self.irp.as_ptr()
     }
 
+    /// The request's address, which tells it from others in traces.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        self.irp.addr().get()
+    }
+
     /// Gives the request away as a pointer, to be owned again by [`Irp::new`].
     pub(super) fn into_raw(self) -> NonNull<IRP> {
         ManuallyDrop::new(self).irp

@@ -177,6 +177,12 @@ impl Control {
         self.irp.complete(status, information)
     }
 
+    /// The request's address, which tells it from others in traces.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        self.irp.address()
+    }
+
     /// The request itself, to be parked in an [`super::IrpSlot`].
     pub fn into_irp(self) -> Irp {
         self.irp

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nt::etw::EventProvider;
+use nt::etw::{EventProvider, Listening};
 use nt::processor;
 use nt::sync::{CacheAwareRundown, Event, PushLock, Rundown, SpinLock};
 use nt::sys::EVENT_DESCRIPTOR;
@@ -57,7 +57,12 @@ pub(crate) fn deferred(passive: Passive<'_>) -> Result<usize> {
 }
 
 pub(crate) fn trace(passive: Passive<'_>) -> Result<usize> {
-    let provider = EventProvider::register(&CLASS, passive)?;
+    static LISTENING: Listening = Listening::new();
+    assert!(!LISTENING.wants(0), "nobody listens before");
+    let provider = EventProvider::register(&CLASS, &LISTENING, passive)?;
+    // What is asked for in advance is known at once; 4 is the highest level of it.
+    let [up_to_4, above] = [4, 5].map(|level| LISTENING.wants(level));
+    assert_eq!((up_to_4, above), (provider.is_enabled(4, 2), false));
     let mut event = EVENT_DESCRIPTOR::zeroed();
     (event.Id, event.Level, event.Keyword) = (9, 4, 2);
     provider.write(&event, &[b"one", b"", b"two"])?;

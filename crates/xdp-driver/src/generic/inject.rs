@@ -11,6 +11,7 @@ use crate::counters::{GenericTxCounters, TxCounters, count};
 use crate::interface::{Interface, Way};
 use crate::settings::Setting;
 use crate::socket::{Sent, Socket};
+use crate::trace::{Field, Trace, TraceEvent};
 
 /// Passes over a queue's sockets before others get the processor.
 const PASSES: u32 = 8;
@@ -82,11 +83,24 @@ struct Turn {
     exists: bool,
 }
 
+/// Whether a queue runs, as events tell.
+#[derive(Clone, Copy)]
+enum Running {
+    /// Nothing is to be done.
+    Idle,
+    /// A system thread will run it.
+    Queued,
+    /// It runs.
+    Runs,
+}
+
 /// What it takes to run a queue.
 struct Runner {
     pool: PacketPool,
     free: Vec<Packet>,
     outstanding: u32,
+    /// How many frames have been sent; it wraps.
+    sent: u32,
     max_length: u32,
     packets: u32,
     hash: u32,
@@ -149,6 +163,7 @@ impl TxQueue {
                 pool,
                 free,
                 outstanding: 0,
+                sent: 0,
                 max_length,
                 packets,
                 hash,
@@ -309,6 +324,7 @@ impl TxQueue {
         };
         turn.again = false;
         drop(turn);
+        self.note_state(interface, Running::Runs);
         let mut passes = 0;
         loop {
             let more = self.pass(interface, &mut runner);
@@ -320,6 +336,12 @@ impl TxQueue {
             }
             turn.runner = Some(runner);
             drop(turn);
+            let state = if again {
+                Running::Queued
+            } else {
+                Running::Idle
+            };
+            self.note_state(interface, state);
             if again {
                 self.unfinished.store(true, Ordering::Release);
                 interface.continue_later();
@@ -329,13 +351,20 @@ impl TxQueue {
         }
     }
 
+    #[inline]
+    fn note_state(&self, interface: &Interface, state: Running) {
+        let fields = || [Field::of(self), Field::Number(state as u32)];
+        interface.trace().note(TraceEvent::EC_STATE_CHANGE, fields);
+    }
+
     /// Completes what came back, then takes from every socket what there is; whether another pass is due.
     fn pass(&self, interface: &Interface, runner: &mut Runner) -> bool {
-        self.complete(runner);
+        self.complete(interface, runner);
         let count_sockets = self.sockets.lock().len();
         let mut lists = NblQueue::new();
         let start = runner.next;
         let mut more = false;
+        let each = Trace::wants(TraceEvent::GENERIC_TX_ENQUEUE);
         for turn in 0..count_sockets {
             let at = (start + turn) % count_sockets.max(1);
             let Some(socket) = self.sockets.lock().get(at).cloned().flatten() else {
@@ -345,6 +374,13 @@ impl TxQueue {
             let taken = socket.take_tx(&mut runner.free, |mut packet, sequence| {
                 packet.set_word(1, at << 32 | sequence as usize);
                 packet.set_info(NetBufferListHashValue, hash);
+                if each {
+                    let number = runner.sent.wrapping_add(lists.len());
+                    let fields = || [Field::of(self), Field::Number(number)];
+                    interface
+                        .trace()
+                        .note(TraceEvent::GENERIC_TX_ENQUEUE, fields);
+                }
                 lists.push_back(packet.into_nbl());
             });
             count(self.counters.invalid_descriptors(), taken.refused);
@@ -356,11 +392,19 @@ impl TxQueue {
         let frames = lists.len();
         if frames != 0 {
             runner.outstanding += frames;
+            runner.sent = runner.sent.wrapping_add(frames);
             count(self.counters.batches(), 1);
             count(self.counters.depth(), frames);
+            let this = || [Field::of(self)];
+            interface
+                .trace()
+                .note(TraceEvent::GENERIC_TX_POST_START, this);
             self.send(interface, lists);
+            interface
+                .trace()
+                .note(TraceEvent::GENERIC_TX_POST_STOP, this);
         }
-        self.complete(runner);
+        self.complete(interface, runner);
         for at in 0..count_sockets {
             let socket = self.sockets.lock().get(at).cloned().flatten();
             if let Some(socket) = socket {
@@ -394,11 +438,18 @@ impl TxQueue {
     }
 
     /// Completes to their sockets the frames that came back.
-    fn complete(&self, runner: &mut Runner) {
+    fn complete(&self, interface: &Interface, runner: &mut Runner) {
         let lists = self.back.lock().take();
         if lists.is_empty() {
             return;
         }
+        let frames = lists.len();
+        interface.trace().note(TraceEvent::GENERIC_TX_COMPLETE, || {
+            // Frames come back in the order in which they were sent, or are counted as if they did.
+            let first = runner.sent.wrapping_sub(runner.outstanding);
+            let [first, frames] = [first, frames].map(Field::Number);
+            [Field::of(self), first, frames]
+        });
         let mut batch = Batch::new();
         for list in lists.into_chain() {
             let timestamp = list.timestamp();

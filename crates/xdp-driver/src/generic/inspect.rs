@@ -15,6 +15,7 @@ use crate::counters::count;
 use crate::interface::{Interface, RxQueue, Way};
 use crate::program::{Plan, Target};
 use crate::socket::{RxFrame, Socket};
+use crate::trace::{Field, TraceEvent};
 
 /// Lists that are inspected at once.
 const BATCH: usize = 64;
@@ -55,10 +56,14 @@ pub(super) fn receive(
     if receive.is_lent() {
         return receive_lent(interface, queue, plan, chain, receive, dispatch);
     }
+    let this = || [Field::of(queue)];
+    interface
+        .trace()
+        .note(TraceEvent::GENERIC_RX_INSPECT_START, this);
     let (mut passed, mut done) = (NblQueue::new(), NblQueue::new());
     let mut outgoing = Outgoing::new(interface, queue);
     while !chain.is_empty() {
-        let verdicts = inspect(queue, plan, &chain, dispatch);
+        let verdicts = inspect(interface, queue, plan, &chain, dispatch);
         for verdict in verdicts.iter() {
             let Some(mut list) = chain.pop_front() else {
                 break;
@@ -78,6 +83,9 @@ pub(super) fn receive(
             }
         }
     }
+    interface
+        .trace()
+        .note(TraceEvent::GENERIC_RX_INSPECT_STOP, this);
     let count = passed.len();
     filter.return_chain(done.into_chain(), receive.flags.level_only());
     outgoing.send();
@@ -93,13 +101,17 @@ fn receive_lent(
     receive: Receive,
     dispatch: Dispatch<'_>,
 ) {
+    let this = || [Field::of(queue)];
+    interface
+        .trace()
+        .note(TraceEvent::GENERIC_RX_INSPECT_START, this);
     let mut outgoing = Outgoing::new(interface, queue);
     let mut verdicts = Verdicts::new();
     let mut at = 0;
     let is_overridden = interface.rss.is_overridden();
     let choose = |rest: &NblChain, list: &Nbl| {
         if at == verdicts.len {
-            verdicts = inspect(queue, plan, rest, dispatch);
+            verdicts = inspect(interface, queue, plan, rest, dispatch);
             at = 0;
         }
         let verdict = verdicts.get(at);
@@ -117,6 +129,9 @@ fn receive_lent(
     interface
         .filter()
         .indicate_lent(chain, receive, choose, prepare);
+    interface
+        .trace()
+        .note(TraceEvent::GENERIC_RX_INSPECT_STOP, this);
     outgoing.send();
 }
 
@@ -144,8 +159,12 @@ pub(super) fn send(
             }
             continue;
         };
+        let this = || [Field::of(queue)];
+        interface
+            .trace()
+            .note(TraceEvent::GENERIC_RX_INSPECT_START, this);
         let mut outgoing = Outgoing::new(interface, queue);
-        let verdicts = inspect(queue, plan, &chain, dispatch);
+        let verdicts = inspect(interface, queue, plan, &chain, dispatch);
         for verdict in verdicts.iter() {
             let Some(list) = chain.pop_front() else {
                 break;
@@ -159,6 +178,9 @@ pub(super) fn send(
                 }
             }
         }
+        interface
+            .trace()
+            .note(TraceEvent::GENERIC_RX_INSPECT_STOP, this);
         outgoing.send();
     }
     filter.send_complete(done.into_chain(), flags.level_only());
@@ -224,7 +246,17 @@ impl Tally {
 }
 
 /// Gives the first lists of a chain their verdicts.
-fn inspect(queue: &RxQueue, plan: &Plan, chain: &NblChain, dispatch: Dispatch<'_>) -> Verdicts {
+fn inspect(
+    interface: &Interface,
+    queue: &RxQueue,
+    plan: &Plan,
+    chain: &NblChain,
+    dispatch: Dispatch<'_>,
+) -> Verdicts {
+    let this = || [Field::of(queue)];
+    interface
+        .trace()
+        .note(TraceEvent::RX_INSPECT_RING_START, this);
     let mut verdicts = Verdicts::new();
     let mut tally = Tally::default();
     let mut delivery = Delivery::new(queue);
@@ -252,6 +284,9 @@ fn inspect(queue: &RxQueue, plan: &Plan, chain: &NblChain, dispatch: Dispatch<'_
     }
     delivery.flush();
     tally.note(queue);
+    interface
+        .trace()
+        .note(TraceEvent::RX_INSPECT_RING_STOP, this);
     verdicts
 }
 

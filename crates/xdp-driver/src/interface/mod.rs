@@ -23,6 +23,7 @@ use crate::driver::Services;
 use crate::gate::Gate;
 use crate::generic::{Forwarder, Rss, Steering, TaskOffload, TxQueue};
 use crate::socket::Socket;
+use crate::trace::Trace;
 
 /// Where a hook's frames travel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -225,6 +226,12 @@ impl Interface {
     /// The driver's services.
     pub(crate) const fn services(&self) -> &Arc<Services> {
         &self.services
+    }
+
+    /// The event provider.
+    #[inline]
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.services.trace
     }
 
     /// The number of queues.

@@ -11,6 +11,7 @@ use super::state::State;
 use super::{Control, Socket, TxLink};
 use crate::interface::{Interface, ModeWish, RxQueue, Way};
 use crate::settings::Setting;
+use crate::trace::{Field, TraceEvent};
 
 /// A queue that a socket is bound to.
 pub(super) struct Binding {
@@ -86,6 +87,13 @@ impl Socket {
                 return Err(Status::NOT_SUPPORTED);
             }
             interface.bind_tx(hook.way, bind.queue_id, this, passive)?;
+            if let Some(queue) = interface.tx_queue(hook.way, bind.queue_id) {
+                let fields = || {
+                    let [index, id] = [bind.if_index, bind.queue_id].map(Field::Number);
+                    [Field::of(&**this), Field::of(queue), index, id]
+                };
+                this.trace().note(TraceEvent::XSK_TX_BIND, fields);
+            }
             *this.tx_queue.lock() = Some(TxLink {
                 interface: interface.clone(),
                 way: hook.way,

@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering
 
 use nt::io::{Completion, Control as Request, FastControl};
 use nt::memory::Mode;
+use nt::process::Process;
 use nt::sync::{PushLock, SpinLock};
 use nt::{Arc, Passive, Result, Status};
 use xdp_abi::hook::HookId;
@@ -30,6 +31,7 @@ use self::transmit::TxSide;
 use crate::driver::Services;
 use crate::interface::{Interface, Way};
 use crate::memory::Umem;
+use crate::trace::{Field, Trace, TraceEvent};
 
 pub(crate) use self::receive::RxFrame;
 pub(crate) use self::transmit::Sent;
@@ -160,7 +162,17 @@ impl Socket {
             rx_processor: Profile::new(profiles),
             tx_processor: Profile::new(profiles),
         };
-        Arc::new(crate::TAG, socket)
+        let socket = Arc::new(crate::TAG, socket)?;
+        socket.trace().note(TraceEvent::CREATE_SOCKET, || {
+            [Field::of(&*socket), Field::Wide(Process::current().id())]
+        });
+        Ok(socket)
+    }
+
+    /// The event provider.
+    #[inline]
+    fn trace(&self) -> &Trace {
+        &self.services.trace
     }
 
     /// Serves a request.
@@ -200,6 +212,8 @@ impl Socket {
 
     /// The last request is done: the socket leaves its queues, and its memory goes. Waits for frames on the way.
     pub(crate) fn close(&self, passive: Passive<'_>) {
+        let this = || [Field::of(self)];
+        self.trace().note(TraceEvent::CLOSE_SOCKET_START, this);
         let mut control = self.control.write(passive);
         if let Some(tx) = control.tx.take() {
             tx.interface.unbind_tx(tx.way, tx.queue, self, passive);
@@ -217,6 +231,7 @@ impl Socket {
         control.rings = Rings::default();
         control.umem = None;
         self.services.holders.remove(self, passive);
+        self.trace().note(TraceEvent::CLOSE_SOCKET_STOP, this);
     }
 
     /// The process whose memory the frames are in ends: the socket moves no more of them. Those on the way are copies.

@@ -10,14 +10,16 @@ use nt::{Arc, Passive, Result, Status};
 use xdp_abi::xsk::{INFINITE, NotifyFlags, NotifyIn, NotifyResultFlags};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::Socket;
 use super::state::State;
+use super::{Socket, TxLink};
 use crate::control::read_user;
+use crate::trace::{Field, TraceEvent};
 
 const KNOWN_FLAGS: u32 = NotifyFlags::POKE_RX.0
     | NotifyFlags::POKE_TX.0
     | NotifyFlags::WAIT_RX.0
     | NotifyFlags::WAIT_TX.0;
+const POKE_FLAGS: u32 = NotifyFlags::POKE_RX.0 | NotifyFlags::POKE_TX.0;
 const WAIT_FLAGS: u32 = NotifyFlags::WAIT_RX.0 | NotifyFlags::WAIT_TX.0;
 
 /// Who waits for a socket: one at a time.
@@ -102,7 +104,20 @@ impl Socket {
         request: &FastControl<'_>,
         passive: Passive<'_>,
     ) -> (Status, usize) {
-        let timeout = match self.prepare(&request.input()) {
+        let (status, result) = self.notify_now(request, passive);
+        self.note_stop(0, status, result as u32);
+        (status, result)
+    }
+
+    fn note_stop(&self, request: usize, status: Status, result: u32) {
+        self.trace().note(TraceEvent::NOTIFY_STOP, || {
+            let [result, status] = [result, status.0.cast_unsigned()].map(Field::Number);
+            [Field::of(self), Field::Wide(request), result, status]
+        });
+    }
+
+    fn notify_now(&self, request: &FastControl<'_>, passive: Passive<'_>) -> (Status, usize) {
+        let timeout = match self.prepare(&request.input(), 0) {
             Ok((0, _)) => return (Status::SUCCESS, 0),
             Ok((wait, timeout)) => {
                 let ready = self.ready(wait);
@@ -132,18 +147,25 @@ impl Socket {
 
     /// Serves an asynchronous notification.
     pub(super) fn notify_async(&self, request: Request) -> Completion {
-        let wait = match self.prepare(&request.user_input()) {
-            Ok((0, _)) => return request.complete(Status::SUCCESS, 0),
+        let address = request.address();
+        let answer = |request: Request, status, result: u32| {
+            self.note_stop(address, status, result);
+            request.complete(status, result as usize)
+        };
+        let wait = match self.prepare(&request.user_input(), address) {
+            Ok((0, _)) => return answer(request, Status::SUCCESS, 0),
             Ok((wait, _)) => wait,
-            Err(status) => return request.complete(status, 0),
+            Err(status) => return answer(request, status, 0),
         };
         let ready = self.ready(wait);
         if ready != 0 {
-            return request.complete(Status::SUCCESS, ready as usize);
+            return answer(request, Status::SUCCESS, ready);
         }
         if self.state.get() != State::Active || !self.waiter.begin(Turn::Parking, wait) {
-            return request.complete(Status::INVALID_DEVICE_STATE, 0);
+            return answer(request, Status::INVALID_DEVICE_STATE, 0);
         }
+        // Parked, the request may be completed by others at any time: the event comes first.
+        self.note_stop(address, Status::PENDING, 0);
         let parked = match IrpSlot::park(&self.waiter.parked, request.into_irp()) {
             Ok(parked) => parked,
             Err(irp) => {
@@ -161,7 +183,7 @@ impl Socket {
     }
 
     /// Checks a notification and pokes; the wait flags and the time.
-    fn prepare(&self, input: &UserSlice) -> Result<(u32, u32)> {
+    fn prepare(&self, input: &UserSlice, request: usize) -> Result<(u32, u32)> {
         if self.state.get() != State::Active {
             return Err(Status::INVALID_DEVICE_STATE);
         }
@@ -171,6 +193,10 @@ impl Socket {
         let mut notify = NotifyIn::new_zeroed();
         read_user(input, align_of::<NotifyIn>(), notify.as_mut_bytes())?;
         let flags = notify.flags.0;
+        self.trace().note(TraceEvent::NOTIFY_START, || {
+            let [flags, time] = [flags, notify.wait_timeout_milliseconds].map(Field::Number);
+            [Field::of(self), Field::Wide(request), flags, time]
+        });
         if flags == 0 || flags & !KNOWN_FLAGS != 0 {
             return Err(Status::INVALID_PARAMETER);
         }
@@ -185,18 +211,31 @@ impl Socket {
         if (rx && !self.receives.load(Ordering::Acquire)) || (tx && link.is_none()) {
             return Err(Status::INVALID_DEVICE_STATE);
         }
-        // Poking the receiving side does nothing: frames come when they come.
-        if let (true, Some(link)) = (has(NotifyFlags::POKE_TX), link) {
-            if self.tx_errors().0 != 0 {
-                return Err(Status::DEVICE_REMOVED);
-            }
-            self.note_poke();
-            if let Some(queue) = link.interface.tx_queue(link.way, link.id) {
-                let raised = nt::irql::Raised::to_dispatch();
-                queue.kick(&link.interface, raised.token());
-            }
+        let pokes = flags & POKE_FLAGS;
+        if pokes != 0 {
+            let fields = || [Field::of(self), Field::Number(pokes)];
+            self.trace().note(TraceEvent::POKE_START, fields);
+            let poked = self.poke(link.filter(|_| has(NotifyFlags::POKE_TX)));
+            self.trace().note(TraceEvent::POKE_STOP, fields);
+            poked?;
         }
         Ok((flags & WAIT_FLAGS, notify.wait_timeout_milliseconds))
+    }
+
+    /// Has a queue send. Poking the receiving side does nothing: frames come when they come.
+    fn poke(&self, link: Option<TxLink>) -> Result<()> {
+        let Some(link) = link else {
+            return Ok(());
+        };
+        if self.tx_errors().0 != 0 {
+            return Err(Status::DEVICE_REMOVED);
+        }
+        self.note_poke();
+        if let Some(queue) = link.interface.tx_queue(link.way, link.id) {
+            let raised = nt::irql::Raised::to_dispatch();
+            queue.kick(&link.interface, raised.token());
+        }
+        Ok(())
     }
 
     /// Which of the awaited rings have entries.
@@ -213,7 +252,7 @@ impl Socket {
 
     fn finish_parked(&self, ready: u32) {
         if let Some((irp, _)) = self.waiter.wake() {
-            let _ = irp.complete(Status::SUCCESS, ready as usize);
+            self.complete_parked(irp, ready);
         }
     }
 
@@ -249,7 +288,16 @@ impl Socket {
             } else {
                 self.ready(flags)
             };
-            let _ = irp.complete(Status::SUCCESS, result as usize);
+            self.complete_parked(irp, result);
         }
+    }
+
+    fn complete_parked(&self, irp: Irp, result: u32) {
+        let status = Status::SUCCESS;
+        self.trace().note(TraceEvent::NOTIFY_ASYNC_COMPLETE, || {
+            let status = Field::Number(status.0.cast_unsigned());
+            [Field::of(self), Field::Wide(irp.address()), status]
+        });
+        let _ = irp.complete(status, result as usize);
     }
 }

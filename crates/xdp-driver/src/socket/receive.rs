@@ -14,6 +14,7 @@ use zerocopy::IntoBytes;
 use super::Socket;
 use crate::counters::{RxCounters, count};
 use crate::memory::{SharedRing, Umem};
+use crate::trace::{Field, TraceEvent};
 
 /// A received frame and what came with it.
 #[derive(Clone, Copy)]
@@ -65,6 +66,12 @@ impl RxSide {
     /// Lets go of the frame memory: no frame is delivered any more.
     pub(super) fn stop(&mut self) -> Option<Arc<Umem>> {
         self.umem.take()
+    }
+
+    /// The index behind the last entry of the receive ring.
+    #[inline]
+    fn posted(&self) -> u32 {
+        self.ring.as_ref().map_or(0, |ring| ring.index().0)
     }
 
     /// Whether the receive ring is sized.
@@ -120,6 +127,7 @@ impl Socket {
     pub(crate) fn deliver(&self, frames: &[Option<RxFrame<'_>>], counters: &RxCounters) {
         let mut rx = self.rx.lock();
         let outcome = rx.deliver(frames);
+        let index = rx.posted();
         if self.rx_processor.note() {
             rx.ring_flags(RingFlags(0), RingFlags::AFFINITY_CHANGED);
         }
@@ -133,6 +141,11 @@ impl Socket {
         count(counters.truncated(), outcome.truncated);
         count(counters.invalid_descriptors(), outcome.invalid);
         if outcome.delivered != 0 {
+            self.trace().note(TraceEvent::XSK_RX_POST, || {
+                let first = index.wrapping_sub(outcome.delivered);
+                let [first, count] = [first, outcome.delivered].map(Field::Number);
+                [Field::of(self), first, count]
+            });
             self.rx_ready();
         }
     }

@@ -15,6 +15,7 @@ use super::{Socket, keep_first};
 use crate::counters::count;
 use crate::generic::checksum;
 use crate::memory::{SharedRing, Umem};
+use crate::trace::{Field, Trace, TraceEvent};
 
 /// The sending side of a socket.
 pub(super) struct TxSide {
@@ -272,6 +273,8 @@ impl Socket {
         else {
             return taken;
         };
+        let each = Trace::wants(TraceEvent::XSK_TX_ENQUEUE);
+        let first = ring.index().0;
         let batch = ring.peek(space.min(packets.len() as u32));
         for at in 0..batch.len() {
             let Some(descriptor) = batch.get(at) else {
@@ -303,7 +306,14 @@ impl Socket {
             if !checksum::request(&mut packet, wish) {
                 taken.bad_checksums += 1;
             }
-            send(packet, flight.push(range.base_address));
+            let sequence = flight.push(range.base_address);
+            if each {
+                let ours = Field::of(self);
+                let [at, sequence] = [first.wrapping_add(at), sequence].map(Field::Number);
+                self.trace()
+                    .note(TraceEvent::XSK_TX_ENQUEUE, || [ours, at, sequence]);
+            }
+            send(packet, sequence);
             taken.frames += 1;
         }
         let used = batch.len();
@@ -329,8 +339,10 @@ impl Socket {
             ..
         } = &mut *tx;
         let mut produced = 0;
+        let mut first = 0;
         let mut lost = false;
         if let Some(completion) = completion {
+            first = completion.index().0;
             let mut slots = completion.reserve(frames.len().max(flight.len() as usize) as u32);
             while let Some(entry) = flight.pop_done() {
                 if slots.write(produced, entry.base_address) {
@@ -349,6 +361,10 @@ impl Socket {
         }
         drop(tx);
         if produced != 0 {
+            self.trace().note(TraceEvent::XSK_TX_COMPLETE, || {
+                let [first, count] = [first, produced].map(Field::Number);
+                [Field::of(self), first, count]
+            });
             self.tx_ready();
         }
     }

@@ -13,6 +13,8 @@ pub(crate) struct CallFrame {
     /// Host stack pointer inside the call stub; `nt_sim_abandon` goes back to it.
     rsp: u64,
     previous: *mut CallFrame,
+    /// The function that was called.
+    function: usize,
     saved_host_rsp: u64,
     saved_kernel_rsp: u64,
     saved_raise_context: *mut super::RaiseContext,
@@ -40,6 +42,11 @@ impl CallFrame {
     /// The call that this one is inside of.
     pub(crate) fn previous(&self) -> *mut CallFrame {
         self.previous
+    }
+
+    /// The driver's function that was called.
+    pub(crate) fn function(&self) -> usize {
+        self.function
     }
 
     /// Makes this the innermost call again, with the calls inside it forgotten, as when control
@@ -164,6 +171,7 @@ pub(crate) fn call_driver(function: *const (), arguments: &[u64]) -> u64 {
     let block = sched::current().block();
     let mut frame = CallFrame {
         rsp: 0,
+        function: function as usize,
         // SAFETY: the block belongs to this thread and lives as long as it.
         previous: unsafe { (*block).call_frame },
         // SAFETY: as above.

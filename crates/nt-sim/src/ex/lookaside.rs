@@ -66,12 +66,13 @@ fn initialize(
         if !address.is_multiple_of(16) {
             crate::bugcheck!(Rule::LookasideMisuse, address; "{function}: the list at {address:#x} is not aligned to 16 bytes");
         }
+        let owner = crate::mem::caller::owner();
         let mut objects = kernel().verifier.objects.lock();
         let active = objects
             .first_in(address..address + size_of_list)
             .is_some_and(|(at, o)| at == address && o.kind == KIND);
         if !active {
-            objects.insert(address, KIND, size_of_list);
+            objects.insert(address, KIND, size_of_list, owner);
         }
         drop(objects);
         if active {

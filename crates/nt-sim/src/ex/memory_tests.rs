@@ -124,7 +124,7 @@ fn memory_with_an_object_in_use_is_not_freed() {
             .verifier
             .objects
             .lock()
-            .insert(block as usize + 64, "timer", 64);
+            .insert(block as usize + 64, "timer", 64, 1);
         free(block);
         0
     });

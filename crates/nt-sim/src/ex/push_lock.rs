@@ -13,6 +13,7 @@ use crate::sync::Mutex;
 use crate::{
     exports,
     kernel::{kernel, strict},
+    mem::caller,
     sched::{self, Thread},
     verifier::Rule,
 };
@@ -92,7 +93,7 @@ fn acquire(lock: usize, exclusive: bool, function: &str) {
             .verifier
             .objects
             .lock()
-            .insert(lock, "held push lock", 8);
+            .insert(lock, "held push lock", 8, caller::owner());
     }
 }
 

@@ -94,8 +94,9 @@ fn initialize(address: usize) {
     }
     // SAFETY: the driver gives memory for a resource.
     unsafe { (address as *mut u8).write_bytes(0, SIZE) };
+    let owner = crate::mem::caller::owner();
     let mut objects = kernel().verifier.objects.lock();
-    objects.insert(address, "executive resource", SIZE);
+    objects.insert(address, "executive resource", SIZE, owner);
 }
 
 fn delete(address: usize) {

@@ -177,7 +177,8 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     /// Makes a work item in the driver's memory.
     #[irql(ANY)]
     fn IoInitializeWorkItem(device: usize, item: usize) {
-        kernel().verifier.objects.lock().insert(item, "work item", SIZE);
+        let owner = caller::owner();
+        kernel().verifier.objects.lock().insert(item, "work item", SIZE, owner);
         insert(item, device, None);
     }
 
@@ -219,7 +220,8 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         let copy = unsafe { item.read() };
         let routine = copy.WorkerRoutine.map_or(0, |f| f as *const () as usize);
         let parameter = copy.Parameter as usize;
-        kernel().verifier.objects.lock().insert(item as usize, "queued work item", size_of::<WORK_QUEUE_ITEM>());
+        let owner = caller::owner();
+        kernel().verifier.objects.lock().insert(item as usize, "queued work item", size_of::<WORK_QUEUE_ITEM>(), owner);
         let address = item as usize;
         queue_internal(move || {
             kernel().verifier.objects.lock().remove(address);

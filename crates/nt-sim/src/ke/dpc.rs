@@ -210,9 +210,10 @@ fn set_queued(dpc: usize, queued: bool) {
     let data = if queued { dpc } else { 0 };
     // SAFETY: as in `is_queued`; under the queue's lock.
     unsafe { (*(dpc as *mut KDPC)).DpcData = data as *mut _ };
+    let owner = crate::mem::caller::owner();
     let mut objects = kernel().verifier.objects.lock();
     if queued {
-        objects.insert(dpc, "queued DPC", size_of::<KDPC>());
+        objects.insert(dpc, "queued DPC", size_of::<KDPC>(), owner);
     } else {
         objects.remove(dpc);
     }

@@ -9,7 +9,12 @@ use super::{
     dispatcher::{self, kind},
     dpc,
 };
-use crate::{clock::Key, exports, kernel::kernel};
+use crate::{
+    clock::Key,
+    exports,
+    kernel::kernel,
+    mem::caller::{self, KERNEL},
+};
 
 /// Timers that are set, by address.
 #[derive(Default)]
@@ -17,7 +22,7 @@ pub(crate) struct Timers {
     set: Mutex<BTreeMap<usize, Key>>,
 }
 
-fn arm(timer: usize, due: i64, period: i64, dpc: usize) {
+fn arm(timer: usize, due: i64, period: i64, dpc: usize, owner: u16) {
     let mut set = kernel().ke.timers.set.lock();
     let key = kernel()
         .clock
@@ -27,7 +32,7 @@ fn arm(timer: usize, due: i64, period: i64, dpc: usize) {
         .verifier
         .objects
         .lock()
-        .insert(timer, "set timer", size_of::<KTIMER>());
+        .insert(timer, "set timer", size_of::<KTIMER>(), owner);
 }
 
 fn expire(timer: usize, due: i64, period: i64, dpc: usize) {
@@ -35,9 +40,10 @@ fn expire(timer: usize, due: i64, period: i64, dpc: usize) {
     if kernel().ke.timers.set.lock().remove(&timer).is_none() {
         return;
     }
-    kernel().verifier.objects.lock().remove(timer);
+    let object = kernel().verifier.objects.lock().remove(timer);
     if period > 0 {
-        arm(timer, due + period, period, dpc);
+        let owner = object.map_or(KERNEL, |object| object.owner);
+        arm(timer, due + period, period, dpc, owner);
     }
     dispatcher::update(timer, |_| 1);
     if dpc != 0 {
@@ -69,6 +75,7 @@ fn set(timer: *mut KTIMER, due: i64, period_ms: u32, dpc: *mut KDPC) -> bool {
         due,
         i64::from(period_ms) * 10_000,
         dpc as usize,
+        caller::owner(),
     );
     was_set
 }

@@ -107,8 +107,6 @@ pub(super) fn check(driver: &Arc<Driver>, when: &str) -> UnloadReport {
 fn memory_owner(driver: &Driver) -> u16 {
     match driver.image_base() {
         0 => LINKED,
-        // Who called is not looked up in fast mode.
-        _ if !strict() => LINKED,
         base => kernel().mem.owner_of_image(base),
     }
 }
@@ -165,13 +163,21 @@ fn objects(owner: u16) -> Vec<String> {
     let objects: Vec<_> = {
         let objects = kernel().verifier.objects.lock();
         let all = objects.iter();
-        all.map(|(address, object)| (address, object.kind))
+        all.map(|(address, object)| (address, object.clone()))
             .collect()
     };
     objects
         .into_iter()
-        .filter(|(address, _)| caller::owner_of(*address) == owner)
-        .map(|(address, kind)| format!("a {kind} at {address:#x}"))
+        .filter(|(address, object)| {
+            // Only strict mode knows whose memory an object is in.
+            let of = if strict() {
+                caller::owner_of(*address)
+            } else {
+                object.owner
+            };
+            of == owner
+        })
+        .map(|(address, object)| format!("a {} at {address:#x}", object.kind))
         .collect()
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::pool::PoolAddress;
 use crate::kernel::{kernel, strict};
+use crate::pe::Image;
 
 /// A pool tag: four characters that name the purpose of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,30 +58,37 @@ impl Caller {
 /// The owner of what the kernel makes for itself.
 pub(crate) const KERNEL: u16 = 0;
 
-/// The owner of what linked drivers allocate; in fast mode, of what any driver does.
+/// The owner of what linked drivers allocate.
 pub const LINKED: u16 = 1;
 
 /// Frames that are remembered of a stack.
 const MAX_FRAMES: usize = 24;
 
 /// Finds out who called the exported function that runs now: the innermost driver frames, and the image of the first.
-/// Empty in fast mode, where nobody asks.
+/// In fast mode the image only.
 pub(crate) fn capture() -> Caller {
     if !strict() {
         return Caller {
-            owner: LINKED,
+            owner: calling_image().map_or(LINKED, Image::owner),
             ..Caller::default()
         };
     }
     let thread = crate::sched::try_current().map_or(0, |thread| u64::from(thread.id));
     let stack: Arc<[usize]> = crate::mem::stack::driver_frames(MAX_FRAMES).into();
     let image = stack.first().and_then(|&frame| crate::pe::find(frame));
-    let owner = image.map_or(LINKED, |image| kernel().mem.owner_of_image(image.base()));
     Caller {
-        owner,
+        owner: image.map_or(LINKED, Image::owner),
         stack,
         thread,
     }
+}
+
+/// The image whose function the kernel called last, and which calls it now.
+fn calling_image() -> Option<&'static Image> {
+    crate::sched::try_current()?;
+    // SAFETY: null, or a call that has not returned.
+    let call = unsafe { crate::arch::current_call().as_ref() }?;
+    crate::pe::find(call.function())
 }
 
 /// The image that called the exported function that runs now, as memory is filed; [`KERNEL`] when no driver did.
@@ -89,25 +97,21 @@ pub(crate) fn owner() -> u16 {
     if !inside {
         return KERNEL;
     }
-    if !strict() {
-        return LINKED;
-    }
-    let image = crate::seh::driver_stack(1)
-        .first()
-        .and_then(|&frame| crate::pe::find(frame));
-    image.map_or(LINKED, |image| kernel().mem.owner_of_image(image.base()))
+    let image = if strict() {
+        let frames = crate::seh::driver_stack(1);
+        frames.first().and_then(|&frame| crate::pe::find(frame))
+    } else {
+        calling_image()
+    };
+    image.map_or(LINKED, Image::owner)
 }
 
-/// Whose the memory at `address` is: that of a pool block, of an image, or else of a linked driver.
+/// Whose the memory at `address` is: that of a pool block (in strict mode), of an image, or else of a linked driver.
 pub(crate) fn owner_of(address: usize) -> u16 {
-    let mem = &kernel().mem;
-    if let Some(PoolAddress::Live(block)) = mem.pool.describe(address) {
+    if let Some(PoolAddress::Live(block)) = kernel().mem.pool.describe(address) {
         return block.caller.owner;
     }
-    match crate::pe::find(address) {
-        Some(image) if strict() => mem.owner_of_image(image.base()),
-        _ => LINKED,
-    }
+    crate::pe::find(address).map_or(LINKED, Image::owner)
 }
 
 /// A name for a code address.

@@ -4,7 +4,7 @@ use std::{
     path::Path,
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
     },
 };
 
@@ -47,6 +47,8 @@ pub(crate) struct Image {
     pristine: Vec<u8>,
     unloaded: AtomicBool,
     init_discarded: AtomicBool,
+    /// What its memory is filed under; 0 until somebody asks.
+    owner: AtomicU16,
     symbols: OnceLock<Symbols>,
     symbol_file: Option<std::path::PathBuf>,
 }
@@ -120,6 +122,7 @@ impl Image {
             pristine,
             unloaded: AtomicBool::new(false),
             init_discarded: AtomicBool::new(false),
+            owner: AtomicU16::new(0),
             symbols: OnceLock::new(),
             symbol_file,
         })
@@ -128,6 +131,18 @@ impl Image {
     /// The file's name.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What the image's memory, and everything else that it makes, is filed under.
+    pub(crate) fn owner(&self) -> u16 {
+        match self.owner.load(Ordering::Relaxed) {
+            0 => {
+                let owner = crate::kernel::kernel().mem.owner_of_image(self.base());
+                self.owner.store(owner, Ordering::Relaxed);
+                owner
+            }
+            known => known,
+        }
     }
 
     pub(crate) fn base(&self) -> usize {

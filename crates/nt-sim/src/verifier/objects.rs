@@ -13,17 +13,20 @@ pub(crate) struct Active {
 pub(crate) struct Object {
     pub(crate) kind: &'static str,
     pub(crate) size: usize,
+    /// The driver that put it to use.
+    pub(crate) owner: u16,
 }
 
 impl Active {
     /// Notes that the object at `address` is in use (queued, locked, waited for).
-    pub(crate) fn insert(&mut self, address: usize, kind: &'static str, size: usize) {
-        self.by_address.insert(address, Object { kind, size });
+    pub(crate) fn insert(&mut self, address: usize, kind: &'static str, size: usize, owner: u16) {
+        let object = Object { kind, size, owner };
+        self.by_address.insert(address, object);
     }
 
     /// Notes that it no longer is.
-    pub(crate) fn remove(&mut self, address: usize) {
-        self.by_address.remove(&address);
+    pub(crate) fn remove(&mut self, address: usize) -> Option<Object> {
+        self.by_address.remove(&address)
     }
 
     /// An object in use that touches `range`.

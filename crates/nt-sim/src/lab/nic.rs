@@ -617,6 +617,16 @@ impl Stack<'_> {
         self.lab.enter(|| self.nic.set_oid(oid, &mut data))
     }
 
+    /// As [`Stack::set`], with the request made at DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    /// When the kernel stops.
+    pub fn set_at_dispatch(&self, oid: u32, data: &[u8]) -> Result<i32, LabError> {
+        let (mut data, level) = (data.to_vec(), nt::sys::DISPATCH_LEVEL);
+        self.lab
+            .enter(|| self.nic.set_oid_at(oid, &mut data, level as nt::sys::KIRQL))
+    }
+
     /// Spreads receives over the queues of these processors, as the protocol stack does when it moves
     /// RSS; none turns RSS off. Returns the status.
     ///

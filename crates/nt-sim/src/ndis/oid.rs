@@ -24,7 +24,7 @@ use super::{
     signal::{Signal, poll_for_driver},
 };
 use crate::{
-    exports,
+    exports, irql,
     kernel::{kernel, strict},
     verifier::Rule,
 };
@@ -276,6 +276,16 @@ pub(crate) fn complete(
 
 /// Makes a request from inside the simulator, as if from `from`, and waits for its status.
 pub(crate) fn request(from: &'static Layer, request: &mut NDIS_OID_REQUEST, kind: OidKind) -> i32 {
+    request_at(from, request, kind, irql::current())
+}
+
+/// As [`request`], made at a level.
+pub(crate) fn request_at(
+    from: &'static Layer,
+    request: &mut NDIS_OID_REQUEST,
+    kind: OidKind,
+    level: nt::sys::KIRQL,
+) -> i32 {
     if kind == OidKind::Synchronous {
         return synchronous(from, request);
     }
@@ -284,6 +294,7 @@ pub(crate) fn request(from: &'static Layer, request: &mut NDIS_OID_REQUEST, kind
         status: AtomicI32::new(0),
     });
     let oid = oid_of(request);
+    let old = irql::raise(level);
     let status = issue(
         Source::Internal(Arc::clone(&waiter)),
         from,
@@ -291,6 +302,7 @@ pub(crate) fn request(from: &'static Layer, request: &mut NDIS_OID_REQUEST, kind
         kind,
         "an OID request",
     );
+    irql::lower(old);
     if status != NDIS_STATUS_PENDING {
         return status;
     }

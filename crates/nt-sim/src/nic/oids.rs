@@ -415,6 +415,11 @@ impl Nic {
 
     /// A set request from the stack end; its status.
     pub(crate) fn set_oid(&self, oid: u32, data: &mut [u8]) -> i32 {
+        self.set_oid_at(oid, data, crate::irql::current())
+    }
+
+    /// As [`Nic::set_oid`], made at a level.
+    pub(crate) fn set_oid_at(&self, oid: u32, data: &mut [u8], level: nt::sys::KIRQL) -> i32 {
         let mut request = new_request(NdisRequestSetInformation);
         request.DATA = NDIS_OID_REQUEST_DATA {
             SET_INFORMATION: NDIS_OID_REQUEST_DATA_SET_INFORMATION {
@@ -425,7 +430,7 @@ impl Nic {
                 BytesNeeded: 0,
             },
         };
-        oid::request(self.binding(), &mut request, OidKind::Regular)
+        oid::request_at(self.binding(), &mut request, OidKind::Regular, level)
     }
 
     /// A query from the stack end: what came back, or the status.

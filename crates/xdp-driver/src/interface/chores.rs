@@ -13,6 +13,7 @@ use crate::settings::Setting;
 pub(super) struct Chores {
     announce: WorkItem<Announce>,
     transmit: WorkItem<Transmit>,
+    scaling: WorkItem<Scaling>,
     idle: Timer<Idle>,
 }
 
@@ -58,6 +59,17 @@ impl Work for Transmit {
     }
 }
 
+/// Serves requests about RSS that came at DISPATCH_LEVEL.
+struct Scaling {
+    interface: Arc<Interface>,
+}
+
+impl Work for Scaling {
+    fn run(&self, passive: Passive<'_>) {
+        self.interface.serve_deferred_rss(passive);
+    }
+}
+
 /// Runs when a direction of the data path has had no user for some time.
 struct Idle {
     expire: WorkItem<Expire>,
@@ -96,6 +108,9 @@ impl Interface {
         let transmit = Transmit {
             interface: this.clone(),
         };
+        let scaling = Scaling {
+            interface: this.clone(),
+        };
         let expire = Expire {
             interface: this.clone(),
         };
@@ -106,6 +121,7 @@ impl Interface {
         let chores = Chores {
             announce: WorkItem::new(tag, device, Arc::new(tag, announce)?)?,
             transmit: WorkItem::new(tag, device, Arc::new(tag, transmit)?)?,
+            scaling: WorkItem::new(tag, device, Arc::new(tag, scaling)?)?,
             idle: Timer::new(Arc::new(tag, idle)?, false)?,
         };
         *this.chores.lock() = Some(chores);
@@ -130,6 +146,15 @@ impl Interface {
         if let Some(chores) = &*self.chores.lock() {
             chores.transmit.queue();
         }
+    }
+
+    /// Has deferred requests about RSS served; `false` when the interface is removed. Any level up to DISPATCH_LEVEL.
+    pub(crate) fn serve_rss_later(&self) -> bool {
+        let chores = self.chores.lock();
+        if let Some(chores) = &*chores {
+            chores.scaling.queue();
+        }
+        chores.is_some()
     }
 
     /// Starts the time after which a direction without users is given up.

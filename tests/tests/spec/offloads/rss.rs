@@ -552,6 +552,27 @@ fn s06_9_what_the_stack_sets_reaches_the_network_card() {
 }
 
 #[test]
+fn s06_9_1_what_is_set_at_dispatch_level_is_served_below() {
+    four().without_rss().play(|s| {
+        s.nic.stack().set_rss(&[2, 3]).unwrap();
+        let parameters = s.nic.stack().query(OID_PARAMETERS).unwrap().unwrap();
+        s.nic.stack().set_rss(&[0, 1]).unwrap();
+        let interface = s.app.interface(s.nic.if_index()).unwrap();
+        s.nic.take_oids();
+        let set = s.nic.stack().set_at_dispatch(OID_PARAMETERS, &parameters);
+        assert_eq!(set.unwrap(), 0);
+        assert_eq!(set_at_nic(s), std::slice::from_ref(&parameters));
+        assert_eq!(interface.rss().unwrap().table[..2], [2, 3]);
+        assert_eq!(s.nic.queue_processors()[..2], [2, 3]);
+        let set = s
+            .nic
+            .stack()
+            .set_at_dispatch(OID_PARAMETERS, &parameters[..8]);
+        assert_eq!(set.unwrap(), NDIS_STATUS_INVALID_PARAMETER);
+    });
+}
+
+#[test]
 fn s06_9_parameters_that_make_no_sense_are_refused() {
     four().play(|s| {
         let before = s.nic.stack().query(OID_PARAMETERS).unwrap().unwrap();

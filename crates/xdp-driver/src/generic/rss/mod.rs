@@ -13,9 +13,10 @@ use core::time::Duration;
 use nt::ndis::{Filter, Nbl, NblChain, NblQueue, OidRequest};
 use nt::sync::{Event, SpinLock};
 use nt::sys::{
-    NDIS_STATUS_BUFFER_TOO_SHORT, NDIS_STATUS_FAILURE, NDIS_STATUS_INVALID_PARAMETER,
-    NdisRequestQueryInformation, NdisRequestSetInformation, NetBufferListHashInfo,
-    NetBufferListHashValue, OID_GEN_RECEIVE_SCALE_CAPABILITIES, OID_GEN_RECEIVE_SCALE_PARAMETERS,
+    DISPATCH_LEVEL, KIRQL, NDIS_STATUS_BUFFER_TOO_SHORT, NDIS_STATUS_FAILURE,
+    NDIS_STATUS_INVALID_PARAMETER, NdisRequestQueryInformation, NdisRequestSetInformation,
+    NetBufferListHashInfo, NetBufferListHashValue, OID_GEN_RECEIVE_SCALE_CAPABILITIES,
+    OID_GEN_RECEIVE_SCALE_PARAMETERS,
 };
 use nt::{Box, Passive, Result, Status, Vec};
 use xdp_abi::offload::RssCapabilities;
@@ -59,6 +60,8 @@ struct State {
     /// Requests of the stack that are being passed down.
     passing: u32,
     lower: Option<Override>,
+    /// Requests of the stack that came at DISPATCH_LEVEL.
+    deferred: Vec<OidRequest>,
 }
 
 /// What a handle has set.
@@ -112,6 +115,7 @@ pub(super) fn query(filter: Filter, passive: Passive<'_>) -> Result<Scale> {
                 changes: 0,
                 passing: 0,
                 lower: None,
+                deferred: Vec::new(crate::TAG),
             }),
             overridden: AtomicBool::new(false),
             next_owner: AtomicU64::new(0),
@@ -123,6 +127,9 @@ pub(super) fn query(filter: Filter, passive: Passive<'_>) -> Result<Scale> {
 
 /// Serves a request about scaling parameters from above.
 pub(super) fn serve(interface: &Interface, request: OidRequest) {
+    if nt::irql::current() >= DISPATCH_LEVEL as KIRQL {
+        return defer(interface, request);
+    }
     match request.view().kind() {
         NDIS_SET => set_from_above(interface, request),
         NDIS_QUERY => answer_above(interface, request),
@@ -133,6 +140,24 @@ pub(super) fn serve(interface: &Interface, request: OidRequest) {
 /// The kinds of requests under names that can be matched.
 const NDIS_SET: nt::sys::NDIS_REQUEST_TYPE = NdisRequestSetInformation;
 const NDIS_QUERY: nt::sys::NDIS_REQUEST_TYPE = NdisRequestQueryInformation;
+
+/// Has a request served below DISPATCH_LEVEL, where steering can be replaced.
+fn defer(interface: &Interface, request: OidRequest) {
+    let mut state = interface.rss.state.lock();
+    if let Err(status) = state.deferred.reserve(1) {
+        drop(state);
+        return request.complete(status, 0, 0);
+    }
+    // There is room.
+    let _ = state.deferred.push(request);
+    drop(state);
+    if !interface.serve_rss_later() {
+        // The interface is removed, so nothing is steered any more.
+        while let Some(request) = interface.rss.next_deferred() {
+            request.forward();
+        }
+    }
+}
 
 /// Notes what the stack sets, and steers by it; the network card gets it unless its settings are overridden.
 fn set_from_above(interface: &Interface, request: OidRequest) {
@@ -217,6 +242,11 @@ impl Rss {
         self.overridden.load(Ordering::Relaxed)
     }
 
+    /// The request that was deferred first.
+    fn next_deferred(&self) -> Option<OidRequest> {
+        self.state.lock().deferred.remove(0)
+    }
+
     /// A number for a handle.
     pub(crate) fn owner(&self) -> u64 {
         self.next_owner.fetch_add(1, Ordering::Relaxed)
@@ -240,6 +270,13 @@ pub(super) fn clear_hashes(chain: NblChain) -> NblChain {
 }
 
 impl Interface {
+    /// Serves what came at DISPATCH_LEVEL.
+    pub(crate) fn serve_deferred_rss(&self, _passive: Passive<'_>) {
+        while let Some(request) = self.rss.next_deferred() {
+            serve(self, request);
+        }
+    }
+
     /// What receive-side scaling can do.
     pub(crate) fn rss_capabilities(&self, passive: Passive<'_>) -> Result<RssCapabilities> {
         let _control = self.active(passive)?;

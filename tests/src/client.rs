@@ -34,6 +34,7 @@ pub const GENERIC_WRITE: u32 = 0x4000_0000;
 
 /// A process of an administrator that uses XDP.
 pub struct Client<'lab> {
+    lab: &'lab Lab,
     process: Process<'lab>,
     common_device: bool,
     api_version: u32,
@@ -45,12 +46,9 @@ impl<'lab> Client<'lab> {
     /// # Panics
     /// When the lab has stopped.
     pub fn new(lab: &'lab Lab, name: &str) -> Self {
-        Self::of(lab.administrator(name).expect("a process starts"))
-    }
-
-    /// A client that is the given process.
-    pub fn of(process: Process<'lab>) -> Self {
+        let process = lab.administrator(name).expect("a process starts");
         Client {
+            lab,
             process,
             common_device: false,
             api_version: 3,
@@ -69,6 +67,15 @@ impl<'lab> Client<'lab> {
     pub fn api_version(mut self, version: u32) -> Self {
         self.api_version = version;
         self
+    }
+
+    /// Waits until the adapters run again: what attaches first to an adapter restarts it, and frames that arrive
+    /// meanwhile are lost.
+    ///
+    /// # Panics
+    /// When the kernel stopped.
+    pub fn settle(&self) {
+        self.lab.settle().unwrap_or_else(|e| panic!("{e}"));
     }
 
     /// Ends the process.

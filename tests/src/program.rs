@@ -113,6 +113,7 @@ impl<'c> Client<'c> {
     /// What the driver answers.
     pub fn create_program(&'c self, parameters: &ProgramOpen) -> Answer<Program<'c>> {
         let handle = self.open_object(ObjectType::PROGRAM, parameters.as_bytes())?;
+        self.settle();
         Ok(Program { handle })
     }
 }

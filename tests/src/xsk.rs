@@ -90,7 +90,9 @@ impl<'c> Xsk<'c> {
             queue_id,
             flags,
         };
-        self.call(ioctl::BIND, bind.as_bytes())
+        self.call(ioctl::BIND, bind.as_bytes())?;
+        self.client.settle();
+        Ok(())
     }
 
     /// Activates.
@@ -255,7 +257,7 @@ impl<'c> Xsk<'c> {
     ///
     /// # Panics
     /// When the kernel stopped.
-    pub fn notify_async(&self, flags: NotifyFlags) -> Answer<Pending<'_>> {
+    pub fn notify_async(&self, flags: NotifyFlags) -> Answer<Pending<'c>> {
         let input = self.client.place(notify_in(flags, None).as_bytes());
         let range = (input.address(), input.size());
         let sent = answer(self.handle.control_raw(ioctl::NOTIFY_ASYNC, range, (0, 0)));

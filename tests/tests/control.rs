@@ -49,7 +49,7 @@ fn s01_2_4_a_32_bit_programs_are_refused() {
 }
 
 #[test]
-fn s01_2_5_a_handle_without_an_attribute_is_inert() {
+fn s01_2_4_b_s01_2_5_a_handle_without_an_attribute_is_inert() {
     let lab = lab().boot().unwrap();
     let driver = load(&lab).unwrap();
     let process = lab.administrator("app").unwrap();
@@ -67,7 +67,7 @@ fn s01_2_5_a_handle_without_an_attribute_is_inert() {
 }
 
 #[test]
-fn s01_2_4_malformed_attributes_are_refused() {
+fn s01_2_4_d_e_f_malformed_attributes_are_refused() {
     let lab = lab().boot().unwrap();
     let _driver = load(&lab).unwrap();
     let process = lab.administrator("app").unwrap();

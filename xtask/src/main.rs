@@ -4,6 +4,7 @@
 
 mod bench;
 mod check;
+mod conformance;
 mod demo;
 mod driver;
 mod equivalence;
@@ -27,6 +28,12 @@ struct Args {
 enum Task {
     /// Measures one part of the system beside its peers.
     Bench(bench::Args),
+    /// Writes the page that says which tests check which statement of the specification.
+    Conformance {
+        /// Only checks that the page is up to date.
+        #[arg(long)]
+        check: bool,
+    },
     /// Builds xdp.sys, or checks a driver file.
     Driver {
         /// Processor architecture to build for.
@@ -63,6 +70,7 @@ pub(crate) enum Arch {
 fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Bench(args) => bench::run(&args),
+        Task::Conformance { check } => conformance::run(check),
         Task::Driver {
             check: Some(file), ..
         } => check::run(&file),

@@ -43,7 +43,7 @@ fn packages(root: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Every Rust source file below a folder.
-fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut open = vec![folder.to_path_buf()];
     while let Some(folder) = open.pop() {

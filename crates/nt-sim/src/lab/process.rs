@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -30,7 +30,7 @@ const SHARE_READ_WRITE: u16 = 3;
 pub struct Process<'lab> {
     lab: &'lab Lab,
     process: Arc<ps::Process>,
-    ended: bool,
+    ended: AtomicBool,
 }
 
 /// Memory of a user process.
@@ -104,7 +104,7 @@ impl Lab {
         Ok(Process {
             lab: self,
             process,
-            ended: false,
+            ended: AtomicBool::new(false),
         })
     }
 }
@@ -252,12 +252,21 @@ impl<'lab> Process<'lab> {
     ///
     /// # Errors
     /// When the kernel has stopped.
-    pub fn terminate(mut self) -> Result<(), LabError> {
+    pub fn terminate(self) -> Result<(), LabError> {
         self.end()
     }
 
-    fn end(&mut self) -> Result<(), LabError> {
-        if std::mem::replace(&mut self.ended, true) {
+    /// As [`Process::terminate`], for a process that still has handles and perhaps threads in the kernel: the handles
+    /// are closed under them.
+    ///
+    /// # Errors
+    /// When the kernel has stopped.
+    pub fn exit(&self) -> Result<(), LabError> {
+        self.end()
+    }
+
+    fn end(&self) -> Result<(), LabError> {
+        if self.ended.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
         self.run(|| {
@@ -355,7 +364,7 @@ impl<'process> OpenOptions<'process> {
     }
 }
 
-impl Handle<'_> {
+impl<'process> Handle<'process> {
     /// The handle's value, as the program would pass it to a driver.
     pub fn value(&self) -> usize {
         self.value
@@ -422,7 +431,7 @@ impl Handle<'_> {
         code: u32,
         input: (usize, usize),
         output: (usize, usize),
-    ) -> Result<Pending<'_>, LabError> {
+    ) -> Result<Pending<'process>, LabError> {
         self.send(&Control {
             code,
             input,
@@ -433,7 +442,7 @@ impl Handle<'_> {
         })
     }
 
-    fn send(&self, control: &Control) -> Result<Pending<'_>, LabError> {
+    fn send(&self, control: &Control) -> Result<Pending<'process>, LabError> {
         let sent = self
             .process
             .call(|| request::control(self.value, control))?;
@@ -459,7 +468,7 @@ impl Handle<'_> {
         code: u32,
         input: (usize, usize),
         output: (usize, usize),
-    ) -> Result<Pending<'_>, LabError> {
+    ) -> Result<Pending<'process>, LabError> {
         self.send(&Control {
             code,
             input,
@@ -554,7 +563,8 @@ impl Handle<'_> {
     }
 
     fn end(&mut self) -> Result<(), LabError> {
-        if !std::mem::replace(&mut self.open, false) || self.process.ended {
+        let ended = self.process.ended.load(Ordering::Acquire);
+        if !std::mem::replace(&mut self.open, false) || ended {
             return Ok(());
         }
         let closed = self

@@ -50,7 +50,7 @@ fn s08_4_and_5_requests_that_are_nearly_right_do_no_harm() {
         rss.extend([24, 0, 40, 0, 64, 0, 16, 0]);
         rss.extend([3; 40]);
         rss.extend([0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0]);
-        let mut quic = vec![0_u8; 152];
+        let mut quic = [0_u8; 152];
         (quic[0], quic[4], quic[16], quic[32]) = (1, 152, 9, 4);
         let quic = quic.repeat(3);
         let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);

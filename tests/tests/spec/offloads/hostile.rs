@@ -37,7 +37,7 @@ fn spoil(good: &[u8], numbers: &mut Numbers) -> Vec<u8> {
 }
 
 #[test]
-fn s08_4_and_5_requests_that_are_nearly_right_do_no_harm() {
+fn s08_4_s08_5_requests_that_are_nearly_right_do_no_harm() {
     Stage::new().cpus(4).queues(4).play(|s| {
         s.nic.answer_oid(0xfc01_0215, |input| {
             let mut output = input.to_vec();

@@ -1,7 +1,7 @@
 //! IOCTL codes.
 //!
 //! Function numbers restart at 0 for each type of object, so a code means something only together with the type of
-//! the object behind the handle. Write access is part of every code.
+//! the object behind the handle. Write access is part of every code of an object.
 
 /// The code of a function: device type network, write access.
 const fn code(function: u32, method: u32) -> u32 {
@@ -12,6 +12,15 @@ const fn code(function: u32, method: u32) -> u32 {
 
 const METHOD_BUFFERED: u32 = 0;
 const METHOD_NEITHER: u32 = 3;
+
+/// Codes of a handle that was opened without an open packet.
+pub mod common {
+    use super::METHOD_BUFFERED;
+
+    /// List what there is, as [`inventory`](crate::inventory) says; needs read access only. The function number is above those
+    /// of all objects, so that it is never taken for one of theirs.
+    pub const LIST: u32 = 0x12 << 16 | 1 << 14 | 0x800 << 2 | METHOD_BUFFERED;
+}
 
 /// Codes of a socket.
 pub mod xsk {

@@ -23,6 +23,7 @@ pub mod api;
 pub mod extension;
 pub mod frame;
 pub mod hook;
+pub mod inventory;
 pub mod ioctl;
 pub mod map;
 pub mod native;

@@ -5,7 +5,7 @@ use nt::notify::CallbackObject;
 use nt::{Arc, Passive, Result, Status, Tag, UnicodeStr};
 use xdp_abi::open::DRIVER_START_CALLBACK_NAME;
 
-use crate::control::{self, Devices, Object};
+use crate::control::{self, Devices, Object, Objects};
 use crate::counters::CounterSets;
 use crate::generic::Lwf;
 use crate::holders::Holders;
@@ -30,6 +30,7 @@ pub(crate) struct Services {
     pub(crate) counters: CounterSets,
     pub(crate) devices: Devices,
     pub(crate) holders: Holders,
+    pub(crate) objects: Objects,
     pub(crate) trace: Trace,
 }
 
@@ -79,6 +80,7 @@ impl Driver for Xdp {
             counters: CounterSets::register(passive)?,
             devices: Devices::create(object, passive)?,
             holders: Holders::new(),
+            objects: Objects::new(),
             trace: Trace::register(passive)?,
         };
         let services = Arc::new(crate::TAG, services)?;
@@ -111,6 +113,7 @@ impl Driver for Xdp {
 
     fn close(&self, file: Arc<Object>, passive: Passive<'_>) {
         file.close(passive);
+        self.services.objects.remove(&file, passive);
     }
 
     fn process_ended(&self, id: usize, passive: Passive<'_>) {
@@ -119,6 +122,10 @@ impl Driver for Xdp {
 
     fn control(&self, file: &Arc<Object>, request: Control, passive: Passive<'_>) -> Completion {
         file.control(request, passive)
+    }
+
+    fn control_device(&self, request: Control, passive: Passive<'_>) -> Completion {
+        control::control(&self.services, request, passive)
     }
 
     fn fast_control(

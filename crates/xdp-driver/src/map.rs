@@ -5,7 +5,7 @@ use nt::memory::Requestor;
 use nt::sync::{Published, PushLock};
 use nt::{Arc, Box, Dispatch, Passive, Result, Status, Vec};
 use xdp_abi::map::{MapDeleteParams, MapInsertParams, MapOpen, MapType};
-use xdp_abi::{ClientPtr, Handle, ioctl};
+use xdp_abi::{ClientPtr, Handle, inventory, ioctl};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::control::{FILE_CREATE, read_user};
@@ -50,6 +50,21 @@ impl Map {
     #[inline]
     pub(crate) fn get<'a>(&'a self, queue: u32, dispatch: Dispatch<'a>) -> Option<&'a Arc<Socket>> {
         self.slots.get(queue as usize)?.read(dispatch)
+    }
+
+    /// Describes the map.
+    pub(crate) fn describe(&self, id: u64, process: u64) -> inventory::Map {
+        let is_used = |slot: &&Published<Arc<Socket>>| {
+            let raised = nt::irql::Raised::to_dispatch();
+            slot.read(raised.token()).is_some()
+        };
+        inventory::Map {
+            header: inventory::Map::HEADER,
+            id,
+            process,
+            slots: SLOTS as u32,
+            used: self.slots.iter().filter(is_used).count() as u32,
+        }
     }
 
     /// Serves a request.

@@ -97,6 +97,12 @@ pub trait Driver: Send + Sync + Sized + 'static {
         request.complete(Status::NOT_SUPPORTED, 0)
     }
 
+    /// Serves a device control request for a handle with nothing behind it.
+    fn control_device(&self, request: Control, passive: Passive<'_>) -> Completion {
+        let _ = passive;
+        request.complete(Status::NOT_SUPPORTED, 0)
+    }
+
     /// Serves a device control request without a packet; `None` has the packet made.
     fn fast_control(
         &self,
@@ -363,7 +369,7 @@ kernel_fn! {
     unsafe fn dispatch_control<D: Driver>(_device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
         let body = |driver: &D, irp: Irp, file: Option<Arc<D::File>>, passive: Passive<'_>| match file {
             Some(file) => driver.control(&file, Control::new(irp), passive),
-            None => irp.complete(Status::NOT_SUPPORTED, 0),
+            None => driver.control_device(Control::new(irp), passive),
         };
         // SAFETY: called by the kernel.
         unsafe { dispatch::<D>(irp, body) }

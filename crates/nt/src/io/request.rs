@@ -88,6 +88,13 @@ impl Control {
         Self { irp }
     }
 
+    /// The kind that was given to the device when it was made.
+    #[must_use]
+    pub fn device_kind(&self) -> u32 {
+        // SAFETY: requests come for devices of `Device::create`.
+        unsafe { kind_of(self.irp.device()) }
+    }
+
     fn parameters(&self) -> crate::sys::IO_STACK_LOCATION_Parameters_DeviceIoControl {
         // SAFETY: the union's member for a device control request.
         unsafe { self.irp.stack().Parameters.DeviceIoControl }

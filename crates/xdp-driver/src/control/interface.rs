@@ -40,6 +40,11 @@ impl InterfaceHandle {
         })
     }
 
+    /// The interface's index.
+    pub(super) fn if_index(&self) -> u32 {
+        self.interface.index()
+    }
+
     /// Serves a request.
     pub(crate) fn control(&self, mut request: Control, passive: Passive<'_>) -> Completion {
         match request.code() {

@@ -2,12 +2,16 @@
 
 mod devices;
 mod interface;
+mod inventory;
+mod objects;
 mod open;
 
 use nt::memory::{Mode, UserSlice};
 use nt::{Result, Status};
 
 pub(crate) use self::devices::Devices;
+pub(crate) use self::inventory::{List, control};
+pub(crate) use self::objects::Objects;
 pub(crate) use self::open::{Object, open};
 
 /// The disposition of opens that make an object.

@@ -121,7 +121,21 @@ pub(crate) fn open(
         _ => Status::INSUFFICIENT_RESOURCES,
     };
     let room = Arc::room(crate::TAG).map_err(|_| no_memory)?;
-    let object = match packet.object_type {
+    let slot = services.objects.reserve(passive).map_err(|_| no_memory)?;
+    let made = make(services, request, &packet, parameters, passive);
+    let object = made.map(|object| room.write(object));
+    services.objects.fill(slot, object.as_ref().ok(), passive);
+    object.map(Some)
+}
+
+fn make(
+    services: &Arc<Services>,
+    request: &Create<'_>,
+    packet: &OpenPacket,
+    parameters: &[u8],
+    passive: Passive<'_>,
+) -> Result<Object> {
+    Ok(match packet.object_type {
         ObjectType::PROGRAM => {
             Object::Program(Program::open(services, request, parameters, passive)?)
         }
@@ -133,6 +147,5 @@ pub(crate) fn open(
             services, request, parameters, passive,
         )?),
         _ => Object::Map(Map::open(request, parameters, passive)?),
-    };
-    Ok(Some(room.write(object)))
+    })
 }

@@ -57,6 +57,10 @@ impl RxControl {
         }
     }
 
+    pub(super) const fn programs(&self) -> u32 {
+        self.programs
+    }
+
     pub(super) fn sockets(&self) -> &[Arc<Socket>] {
         &self.sockets
     }

@@ -2,6 +2,7 @@
 
 mod bindings;
 mod chores;
+mod describe;
 mod insertion;
 mod rx_queue;
 
@@ -105,6 +106,16 @@ impl Interfaces {
             return Err(Status::NOT_FOUND);
         }
         Ok((self.by_index(index, passive)?, hook))
+    }
+
+    /// All interfaces.
+    pub(crate) fn all(&self, passive: Passive<'_>) -> Result<Vec<Arc<Interface>>> {
+        let list = self.list.read(passive);
+        let mut all = Vec::with_capacity(crate::TAG, list.len())?;
+        for interface in list.iter() {
+            all.push(interface.clone())?;
+        }
+        Ok(all)
     }
 
     /// The interface with an index.

@@ -10,6 +10,7 @@ use nt::io::Create;
 use nt::memory::{Mode, Requestor};
 use nt::sync::PushLock;
 use nt::{Arc, Passive, Result, Status};
+use xdp_abi::inventory;
 use xdp_abi::program::{CreateProgramFlags, ProgramOpen};
 use zerocopy::FromBytes;
 
@@ -42,6 +43,10 @@ impl Queues {
 /// A program that is attached.
 pub(crate) struct Program {
     services: Arc<Services>,
+    if_index: u32,
+    hook: Hook,
+    queues: Queues,
+    rules: u32,
     attachment: PushLock<Option<Attachment>>,
 }
 
@@ -99,6 +104,10 @@ impl Program {
             crate::TAG,
             Self {
                 services: services.clone(),
+                if_index: open.if_index,
+                hook,
+                queues,
+                rules: open.rule_count,
                 attachment: PushLock::new(None),
             },
         )?;
@@ -124,6 +133,29 @@ impl Program {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let rules = ProgramRules::capture(id, open.rules.0, open.rule_count, requestor, passive)?;
         Arc::new(crate::TAG, rules)
+    }
+
+    /// Describes the program.
+    pub(crate) fn describe(
+        &self,
+        id: u64,
+        process: u64,
+        passive: Passive<'_>,
+    ) -> inventory::Program {
+        inventory::Program {
+            header: inventory::Program::HEADER,
+            id,
+            process,
+            if_index: self.if_index,
+            queue: match self.queues {
+                Queues::One(id) => id,
+                Queues::All => inventory::NO_QUEUE,
+            },
+            hook: self.hook.id(),
+            rules: self.rules,
+            is_attached: self.attachment.read(passive).is_some().into(),
+            reserved: 0,
+        }
     }
 
     /// Detaches the program; on return no frame is inspected with its rules.

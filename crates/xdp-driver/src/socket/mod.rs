@@ -1,6 +1,7 @@
 //! AF_XDP sockets.
 
 mod bind;
+mod describe;
 mod notify;
 mod offload;
 mod options;

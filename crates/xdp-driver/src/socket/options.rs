@@ -177,7 +177,7 @@ impl Socket {
         answer.map_err(|status| (status, 0))
     }
 
-    fn statistics(&self) -> Statistics {
+    pub(super) fn statistics(&self) -> Statistics {
         let counters = &self.statistics;
         Statistics {
             rx_dropped: counters.rx_dropped.load(Ordering::Relaxed),

@@ -324,6 +324,8 @@ impl TxQueue {
         };
         turn.again = false;
         drop(turn);
+        // The stack or a program may have moved the queues since.
+        runner.hash = interface.hash_of(self.id, dispatch);
         self.note_state(interface, Running::Runs);
         let mut passes = 0;
         loop {

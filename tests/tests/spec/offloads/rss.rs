@@ -3,6 +3,7 @@
 use nt_sim::NtStatus;
 use nt_sim::nic::{Frame, FrameInfo, Layout};
 use scenarios::interface::Rss;
+use scenarios::socket::Setup;
 use scenarios::{Scene, Stage, failures, frames, matching, status};
 use xdp_abi::ioctl::interface as ioctl;
 use xdp_abi::offload::{RssFlags, RssHashTypes};
@@ -390,6 +391,24 @@ fn s08_4_3_queues_follow_the_table_of_the_override() {
         let passed = arrive();
         assert!((1..64).contains(&passed), "{passed}: on four queues again");
         program.close();
+    });
+}
+
+#[test]
+fn s06_7_3_frames_of_sockets_carry_a_hash_that_leads_to_their_queue() {
+    four().play(|s| {
+        let socket = s.app.socket(s.nic, Setup::tx().queue(1)).unwrap();
+        let hash = || {
+            socket.send(0, &frames::udp4(9, b"a"));
+            socket.await_completions(1);
+            s.nic.wire().receive().unwrap().info.hash
+        };
+        assert_eq!(hash(), 1);
+        let interface = s.app.interface(s.nic.if_index()).unwrap();
+        interface.set_rss(&table(&[3, 3, 1, 1])).unwrap();
+        assert_eq!(hash(), 2, "the first entry of the second processor");
+        interface.close();
+        assert_eq!(hash(), 1);
     });
 }
 

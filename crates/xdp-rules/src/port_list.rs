@@ -41,7 +41,12 @@ impl<S: Store> PortList<S> {
     /// Takes a head out of the list; `None` if it is not there.
     fn take_head(&mut self, head: u32) -> Option<()> {
         let place = self.heads.binary_search(&head).ok()?;
-        self.heads.get_mut(place..)?.rotate_left(1);
+        let behind = self.heads.get_mut(place..)?;
+        // Written out: rotating a slice comes with a panic.
+        let mut last = behind.last().copied()?;
+        for head in behind.iter_mut().rev() {
+            core::mem::swap(head, &mut last);
+        }
         self.heads.pop().map(|_| ())
     }
 }
@@ -95,7 +100,10 @@ impl<S: Store> Index<S> for PortList<S> {
         if self.heads.try_push(next).is_ok()
             && let Some(behind) = self.heads.get_mut(place..)
         {
-            behind.rotate_right(1);
+            let mut first = next;
+            for head in behind {
+                core::mem::swap(head, &mut first);
+            }
         }
     }
 

@@ -67,6 +67,12 @@ impl<W: Work> WorkItem<W> {
         unsafe { ntoskrnl::IoQueueWorkItemEx(item, Some(run::<W>), DelayedWorkQueue, context) };
         true
     }
+
+    /// Whether the item is queued or runs.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        Arc::references(&self.inner) > 1
+    }
 }
 
 impl<W: Work> fmt::Debug for WorkItem<W> {

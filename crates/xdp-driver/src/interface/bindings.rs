@@ -493,7 +493,7 @@ impl Interface {
             socket.lose_rx();
         }
         drop(control);
-        self.stop();
+        self.stop(passive);
         // Frames that were sent back are on their way still.
         self.gate.close(passive);
         self.forwarder.close();

@@ -15,6 +15,8 @@ pub(super) struct Chores {
     transmit: WorkItem<Transmit>,
     scaling: WorkItem<Scaling>,
     idle: Timer<Idle>,
+    /// What the timer runs, to be waited for.
+    ticks: Arc<Idle>,
 }
 
 /// Tells sockets that the adapter's offload changed.
@@ -118,20 +120,39 @@ impl Interface {
         let idle = Idle {
             expire: WorkItem::new(tag, device, Arc::new(tag, expire)?)?,
         };
+        let ticks = Arc::new(tag, idle)?;
         let chores = Chores {
             announce: WorkItem::new(tag, device, Arc::new(tag, announce)?)?,
             transmit: WorkItem::new(tag, device, Arc::new(tag, transmit)?)?,
             scaling: WorkItem::new(tag, device, Arc::new(tag, scaling)?)?,
-            idle: Timer::new(Arc::new(tag, idle)?, false)?,
+            idle: Timer::new(ticks.clone(), false)?,
+            ticks,
         };
         *this.chores.lock() = Some(chores);
         Ok(())
     }
 
-    /// Gives up the chores. What is queued runs all the same, and finds the interface removed.
-    pub(super) fn stop(&self) {
-        let chores = self.chores.lock().take();
-        drop(chores);
+    /// Gives up the chores, and waits for what is queued: it finds the interface removed, but is the driver's code, which
+    /// may be unloaded next. The lock is not held: the chores take it.
+    pub(super) fn stop(&self, passive: Passive<'_>) {
+        let Some(chores) = self.chores.lock().take() else {
+            return;
+        };
+        let Chores {
+            announce,
+            transmit,
+            scaling,
+            idle,
+            ticks,
+        } = chores;
+        drop(idle);
+        while announce.is_pending()
+            || transmit.is_pending()
+            || scaling.is_pending()
+            || ticks.expire.is_pending()
+        {
+            self.rss.rest(passive);
+        }
     }
 
     /// Has the sockets told that the adapter's offload changed. Any level up to DISPATCH_LEVEL.

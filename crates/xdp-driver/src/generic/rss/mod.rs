@@ -242,6 +242,11 @@ impl Rss {
         self.overridden.load(Ordering::Relaxed)
     }
 
+    /// Lets others go on for a moment.
+    pub(crate) fn rest(&self, passive: Passive<'_>) {
+        self.pause.wait_for(PAUSE, passive);
+    }
+
     /// The request that was deferred first.
     fn next_deferred(&self) -> Option<OidRequest> {
         self.state.lock().deferred.remove(0)
@@ -351,7 +356,7 @@ impl Interface {
             drop(state);
             // From here on nothing of the stack goes down; what is on its way has to arrive before ours.
             while rss.state.lock().passing != 0 {
-                rss.pause.wait_for(PAUSE, passive);
+                rss.rest(passive);
             }
         }
         let oid = OID_GEN_RECEIVE_SCALE_PARAMETERS;
@@ -442,7 +447,7 @@ impl Interface {
             if set != Err(Status::INSUFFICIENT_RESOURCES) {
                 return;
             }
-            self.rss.pause.wait_for(PAUSE, passive);
+            self.rss.rest(passive);
         }
     }
 }

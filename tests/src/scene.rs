@@ -157,6 +157,17 @@ impl Stage {
     }
 }
 
+/// Whether something that the driver does on a thread of its own happens within five seconds.
+pub fn eventually(mut happened: impl FnMut() -> bool) -> bool {
+    for _ in 0..500 {
+        if happened() {
+            return true;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    false
+}
+
 /// Plays on the usual scene.
 pub fn scene(test: impl FnOnce(&Scene<'_>)) {
     Stage::new().play(test);

@@ -153,7 +153,6 @@ fn s03_2_4_replacing_a_program_leaves_no_gap() {
             };
             let mut current = create();
             let done = AtomicBool::new(false);
-            let slot = std::sync::Mutex::new(Some(()));
             s.side_by_side(&[
                 &|| {
                     for port in 0..30 {
@@ -162,7 +161,6 @@ fn s03_2_4_replacing_a_program_leaves_no_gap() {
                     done.store(true, Ordering::SeqCst);
                 },
                 &|| {
-                    let _only_one = slot.lock().unwrap().take();
                     let mut mine = create();
                     for _ in 0..5 {
                         let next = create();

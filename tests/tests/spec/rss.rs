@@ -1,7 +1,8 @@
 //! Receive-side scaling, offload state and processors: specification 08, and 02 sections 8 and 9.
 
 use scenarios::{
-    Scene, Stage, failures, frames, interface::Rss, matching, scene, socket::Setup, status::*,
+    Scene, Stage, failures, frames, interface::Rss, matching, scene, scene::eventually,
+    socket::Setup, status::*,
 };
 use xdp_abi::{
     HookId,
@@ -495,6 +496,9 @@ fn s02_8_r2_r3_r4_s08_6_1_the_configuration_is_told() {
                     assert_eq!(output.status, BUFFER_TOO_SMALL, "{length} bytes");
                     assert_eq!(output.information, 0);
                 }
+                // The announcement is taken in on a thread of the driver.
+                let announced = || socket.xsk.get_bytes(option, 10).bytes[8] == u8::from(on);
+                assert!(eventually(announced));
                 let output = socket.xsk.get_bytes(option, 12);
                 assert_eq!((output.status, output.information), (SUCCESS, 10));
                 let config = ChecksumConfiguration::read_from_bytes(&output.bytes).unwrap();
@@ -522,8 +526,8 @@ fn s02_8_1_s02_8_2_s08_6_3_every_update_raises_the_flag_which_reading_clears() {
             }
             set_checksums(s, round % 2 == 1);
             for (ring, option) in rings.iter().zip(CONFIG) {
-                let flags = ring.flags();
-                assert!(flags.contains(RingFlags::OFFLOAD_CHANGED), "{round}");
+                let raised = || ring.flags().contains(RingFlags::OFFLOAD_CHANGED);
+                assert!(eventually(raised), "{round}");
                 let output = socket.xsk.get_bytes(option, 10);
                 assert_eq!(output.status, SUCCESS);
                 assert_eq!(output.bytes[8], u8::from(round % 2 == 1));
@@ -544,7 +548,7 @@ fn s08_6_2_malformed_announcements_are_ignored() {
         let socket = s.app.socket(s.nic, setup).unwrap();
         set_checksums(s, true);
         let enabled = || socket.xsk.get_bytes(CONFIG[0], 10).bytes[8];
-        assert_eq!(enabled(), 1);
+        assert!(eventually(|| enabled() == 1));
         for data in [
             &[][..],
             &[0xA7],

@@ -13,7 +13,7 @@ const HEAD: &str = "\
 Which scenario checks which statement of the behaviour specification. `13.7` is a statement, `2 r3` is row 3 of the
 table of section 2. Every scenario runs on the driver file as shipped, or on the one that `XDP_DRIVER` names.
 
-This page is written by `cargo xtask conformance` from the names of the tests.
+A scenario that is ignored waits for the driver and covers nothing. This page is written by `cargo xtask conformance` from the names of the tests.
 ";
 
 /// Numbers of statements: tested, with a reason, and neither.
@@ -49,7 +49,7 @@ pub(super) fn render(documents: &[Document], coverage: &Coverage) -> String {
     let totals = totals(documents, coverage);
     let _ = writeln!(
         page,
-        "\n{} statements are tested, {} cannot be tested here, {} have no test yet.",
+        "\n{} statements are tested, {} cannot be tested here, {} have no test that passes yet.",
         totals.tested,
         totals.excused,
         totals.missing.len()

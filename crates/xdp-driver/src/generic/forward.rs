@@ -22,6 +22,8 @@ const SHORTEST: usize = 14;
 const ROOM: usize = 2048;
 /// How many are kept.
 const KEPT: usize = 256;
+/// How many are taken at once.
+const TAKEN: usize = 32;
 
 /// Packets for frames that are sent back.
 pub(crate) struct Forwarder {
@@ -49,15 +51,35 @@ impl Forwarder {
         })
     }
 
-    fn take(&self, len: usize) -> Result<Packet> {
-        let mut packets = self.packets.lock();
-        if len <= ROOM
-            && let Some(packet) = packets.free.pop()
-        {
-            return Ok(packet);
-        }
+    /// A packet of an own size.
+    fn allocate(&self, len: usize) -> Result<Packet> {
+        let packets = self.packets.lock();
         let pool = packets.pool.as_ref().ok_or(Status::DEVICE_REMOVED)?;
         pool.allocate(len.max(ROOM))
+    }
+
+    /// Some of the packets that wait to be used again.
+    fn take_kept(&self) -> Stash {
+        let mut stash = [const { None }; TAKEN];
+        let mut packets = self.packets.lock();
+        for slot in &mut stash {
+            *slot = packets.free.pop();
+            if slot.is_none() {
+                break;
+            }
+        }
+        stash
+    }
+
+    /// Keeps packets that were taken and not used.
+    fn put_back(&self, stash: &mut Stash) {
+        let mut packets = self.packets.lock();
+        for packet in stash.iter_mut().filter_map(Option::take) {
+            if packets.pool.is_some() && packets.free.len() < KEPT {
+                // There is room: nothing is allocated.
+                let _ = packets.free.push(packet);
+            }
+        }
     }
 
     /// Takes a list back; `Err` gives it back when it is not of this pool.
@@ -109,11 +131,17 @@ impl Forwarder {
     }
 }
 
+/// Packets in the hands of one thread.
+type Stash = [Option<Packet>; TAKEN];
+
 /// Frames of one queue that are about to be sent back.
 pub(super) struct Outgoing<'a> {
     interface: &'a Interface,
     queue: &'a RxQueue,
     lists: NblQueue,
+    /// Packets for the next frames, once there was a first.
+    stash: Option<Stash>,
+    requested: u32,
 }
 
 impl<'a> Outgoing<'a> {
@@ -122,6 +150,8 @@ impl<'a> Outgoing<'a> {
             interface,
             queue,
             lists: NblQueue::new(),
+            stash: None,
+            requested: 0,
         }
     }
 
@@ -155,15 +185,15 @@ impl<'a> Outgoing<'a> {
 
     /// Adds a frame of `len` bytes that `fill` writes; whether there was a packet for it.
     pub(super) fn push(&mut self, len: usize, hash: u32, fill: impl FnOnce(&mut Packet)) -> bool {
-        let counters = &self.queue.generic;
-        count(counters.forward_requested(), 1);
+        self.requested += 1;
         let limit = self.interface.forwarder.limit.load(Ordering::Relaxed);
-        if self.queue.forwarding.load(Ordering::Relaxed) >= limit {
-            count(counters.forward_limit(), 1);
+        let before = self.queue.forwarding.load(Ordering::Relaxed);
+        if before.saturating_add(self.lists.len()) >= limit {
+            count(self.queue.generic.forward_limit(), 1);
             return false;
         }
-        let Ok(mut packet) = self.interface.forwarder.take(len) else {
-            count(counters.forward_no_memory(), 1);
+        let Ok(mut packet) = self.packet(len) else {
+            count(self.queue.generic.forward_no_memory(), 1);
             return false;
         };
         fill(&mut packet);
@@ -171,18 +201,37 @@ impl<'a> Outgoing<'a> {
         packet.set_info(NetBufferListHashValue, hash as usize);
         let owner = super::inject::Owner::Forward(self.queue.way(), self.queue.id());
         packet.set_word(0, owner.into_word());
-        self.queue.forwarding.fetch_add(1, Ordering::Relaxed);
         self.lists.push_back(packet.into_nbl());
         true
     }
 
+    fn packet(&mut self, len: usize) -> Result<Packet> {
+        let forwarder = &self.interface.forwarder;
+        if len > ROOM {
+            return forwarder.allocate(len);
+        }
+        let mut take = |stash: &mut Stash| stash.iter_mut().find_map(Option::take);
+        let kept = match self.stash.as_mut().and_then(&mut take) {
+            Some(packet) => Some(packet),
+            None => take(self.stash.insert(forwarder.take_kept())),
+        };
+        kept.map_or_else(|| forwarder.allocate(len), Ok)
+    }
+
     /// Sends what was added.
-    pub(super) fn send(self) {
+    pub(super) fn send(mut self) {
+        count(self.queue.generic.forward_requested(), self.requested);
+        let interface = self.interface;
+        if let Some(stash) = &mut self.stash
+            && stash.iter().any(Option::is_some)
+        {
+            interface.forwarder.put_back(stash);
+        }
         let frames = self.lists.len();
         if frames == 0 {
             return;
         }
-        let interface = self.interface;
+        self.queue.forwarding.fetch_add(frames, Ordering::Relaxed);
         if !interface.gate.enter(frames) {
             self.queue.forwarding.fetch_sub(frames, Ordering::Relaxed);
             for list in self.lists.into_chain() {

@@ -334,3 +334,48 @@ fn arguments_that_make_no_sense_are_refused() {
         "a seed and the end if:eth0 do not go together",
     );
 }
+
+/// A folder with a rule file in it.
+fn rule_file(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let file = folder.path().join("rules.toml");
+    std::fs::write(&file, text).expect("the rules are written");
+    let name = file.to_str().expect("the name is text").to_owned();
+    (folder, name)
+}
+
+#[test]
+fn rules_decide_what_comes_up() {
+    let (folder, rules) = rule_file("[[rule]]\nmatch = \"udp\"\naction = \"drop\"\n");
+    let out = folder.path().join("up.pcap");
+    let write = format!("write:{}", out.display());
+    let read = format!("read:{CAPTURE}");
+    assert_succeeds(&lab(&[
+        "--linked", "--wire", &read, "--stack", &write, "--rules", &rules,
+    ]));
+    let is_udp = |frame: &Vec<u8>| match frame.get(12..14) {
+        Some([0x08, 0x00]) => frame.get(23) == Some(&17),
+        Some([0x86, 0xdd]) => frame.get(20) == Some(&17),
+        _ => false,
+    };
+    let all = frames(Path::new(CAPTURE));
+    let expected: Vec<_> = all.iter().filter(|frame| !is_udp(frame)).cloned().collect();
+    assert!(expected.len() < all.len(), "the capture has UDP");
+    assert_eq!(frames(&out), expected);
+}
+
+#[test]
+fn rules_that_the_lab_cannot_apply_are_refused() {
+    let redirect =
+        "[[rule]]\nmatch = \"udp\"\naction = \"redirect\"\nredirect-to = { socket = \"web\" }\n";
+    let (_folder, file) = rule_file(redirect);
+    assert_refused(
+        &["--linked", "--rules", &file],
+        1,
+        "rule 1 redirects to socket \"web\"",
+    );
+    let ports = "[[rule]]\nmatch = \"udp-port-set\"\nports = [53]\naction = \"drop\"\n";
+    let (_folder, file) = rule_file(ports);
+    assert_refused(&["--linked", "--rules", &file], 1, "rule 1 has a port set");
+    assert_refused(&["--linked", "--rules", "missing.toml"], 1, "missing.toml");
+}

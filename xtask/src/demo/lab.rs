@@ -113,7 +113,8 @@ impl Drop for Lab {
 
 /// The arguments that both forms of the demo use.
 pub(super) fn add_arguments(command: &mut Command, args: &Args) {
-    command.args(["lab", "run"]);
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/rules/demo.toml");
+    command.args(["lab", "run", "--rules", rules]);
     match &args.driver {
         Some(driver) => command.arg("--driver").arg(driver),
         None => command.arg("--linked"),

@@ -21,7 +21,7 @@ pub(super) fn load(path: &Path) -> Result<RuleFile, Refused> {
 }
 
 /// Reads a rule file and shows on standard error what is wrong with it.
-pub(super) fn load_or_show(path: &Path) -> Result<RuleFile, Failure> {
+pub(crate) fn load_or_show(path: &Path) -> Result<RuleFile, Failure> {
     load(path).map_err(|refused| match refused {
         Refused::Unreadable(failure) => failure,
         Refused::Wrong { text, errors } => show(path, &text, &errors),

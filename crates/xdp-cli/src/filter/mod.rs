@@ -4,7 +4,7 @@ mod check;
 mod decide;
 mod explain;
 mod headers;
-mod load;
+pub(crate) mod load;
 mod report;
 
 use crate::error::{Exit, Failure};

@@ -1,6 +1,7 @@
 //! `xdp lab`: boots a driver in a simulated NT kernel and plugs its network cards into captures and Linux interfaces.
 
 mod end;
+mod program;
 mod report;
 mod session;
 
@@ -38,6 +39,8 @@ What an end can be:
 Examples:
   Put the driver between two interfaces:
     xdp lab run --wire if:veth1 --stack if:veth2
+  The same, with rules:
+    xdp lab run --wire if:veth1 --stack if:veth2 --rules rules.toml
   Replay a capture through the driver and keep what comes out:
     xdp lab run --wire read:in.pcap --stack write:out.pcap";
 
@@ -56,6 +59,9 @@ pub(crate) struct RunArgs {
     /// What the stack end of a network card is plugged into; once per card.
     #[arg(long = "stack", value_name = "END")]
     stacks: Vec<EndSpec>,
+    /// Rules that the driver applies to what the wire ends bring (a rule file, see `xdp filter`).
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
     /// Queues of each network card.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     queues: u32,

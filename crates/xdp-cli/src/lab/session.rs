@@ -9,6 +9,7 @@ use nt_sim::nic::Frame;
 use nt_sim::{Driver, Lab, LabError, Mode, Nic, PeError, Rule};
 
 use super::end::EndSpec;
+use super::program::Rules;
 use super::report::{self, Sample};
 use super::{RunArgs, Verifier};
 use crate::error::{Exit, Failure};
@@ -29,6 +30,7 @@ struct Card<'lab> {
 /// `xdp lab run`.
 pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let ends = pair_up(&args)?;
+    let rules = args.rules.as_deref().map(Rules::load).transpose()?;
     let file = if args.linked {
         None
     } else {
@@ -68,11 +70,30 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
         ))
         .because(format!("status {:#010x}", attach.status)));
     }
+    let process = lab
+        .administrator("xdp")
+        .map_err(|error| stopped("cannot start a process in the lab", error))?;
+    let mut programs = Vec::new();
+    if let Some(rules) = &rules {
+        for card in &cards {
+            let refused = || format!("the driver refused the rules on {}", card.nic.name());
+            let program = rules.attach(&process, card.nic.if_index());
+            programs.push(program.map_err(|error| stopped(&refused(), error))?);
+        }
+        lab.settle()
+            .map_err(|error| stopped("the lab did not settle", error))?;
+    }
     let live = ends
         .iter()
         .any(|(wire, stack)| wire.is_live() || stack.is_live());
     report::running(cards.len(), live);
     let interrupted = work(&lab, &mut cards, &args, live)?;
+    for program in programs {
+        program
+            .close()
+            .map_err(|error| stopped("cannot take the rules away", error))?;
+    }
+    drop(process);
     finish(cards, driver)?;
     Ok(if interrupted {
         Exit::Interrupted

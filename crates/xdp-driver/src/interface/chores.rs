@@ -9,6 +9,9 @@ use nt::{Arc, Dispatch, Passive, Result};
 use super::Interface;
 use crate::settings::Setting;
 
+/// The kernel counts time in units of 100 ns.
+const UNITS_PER_SECOND: u64 = 10_000_000;
+
 /// The chores of an interface. They refer to it, so they have to be given up when it is removed.
 pub(super) struct Chores {
     announce: WorkItem<Announce>,
@@ -93,6 +96,11 @@ impl Work for Expire {
         let Ok(_control) = self.interface.lock(passive) else {
             return;
         };
+        // The time may have been set anew since this was queued.
+        let until = self.interface.idle_until.load(Ordering::Acquire);
+        if until > nt::processor::interrupt_time() {
+            return;
+        }
         if self.interface.insertion.expire() {
             // Refused, it is tried again when the next last user goes.
             let _ = self.interface.filter.request_restart();
@@ -182,6 +190,9 @@ impl Interface {
     pub(super) fn linger(&self, passive: Passive<'_>) {
         let timeout = Setting::GENERIC_DELAY_DETACH_TIMEOUT_SEC;
         let seconds = self.services.settings.get(timeout, passive);
+        let until = u64::from(seconds).saturating_mul(UNITS_PER_SECOND);
+        let until = nt::processor::interrupt_time().saturating_add(until);
+        self.idle_until.store(until, Ordering::Release);
         if let Some(chores) = &*self.chores.lock() {
             chores.idle.set(Duration::from_secs(seconds.into()), None);
         }

@@ -7,7 +7,7 @@ mod insertion;
 mod rx_queue;
 
 use core::ptr;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use nt::ndis::{Datapath, Filter};
 use nt::sync::{Published, PushLock, PushWriteGuard, SpinLock};
@@ -159,6 +159,8 @@ pub(crate) struct Interface {
     pub(crate) steering: Published<Steering>,
     pub(crate) forwarder: Forwarder,
     chores: SpinLock<Option<Chores>>,
+    /// When a direction without users is given up, in units of the interrupt time.
+    idle_until: AtomicU64,
     pub(crate) task_offload: SpinLock<Option<TaskOffload>>,
     /// Receive-side scaling.
     pub(crate) rss: Rss,
@@ -223,6 +225,7 @@ impl Interface {
             steering: Published::empty(),
             forwarder: Forwarder::new(filter)?,
             chores: SpinLock::new(None),
+            idle_until: AtomicU64::new(0),
             task_offload: SpinLock::new(None),
             rss,
         })

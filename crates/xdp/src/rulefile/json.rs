@@ -186,9 +186,12 @@ impl Parser<'_> {
             return Ok(Kind::Integer(number.parse().ok()));
         }
         let fraction = digits.trim_start_matches(|c: char| c.is_ascii_digit());
+        // What Rust takes for a number and JSON does not: no digit before the point or behind it.
+        let behind_point = fraction.strip_prefix('.');
         if number.parse::<f64>().is_ok()
             && fraction.starts_with(['.', 'e', 'E'])
             && !digits.starts_with('.')
+            && behind_point.is_none_or(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
         {
             return Ok(Kind::Other("a number with a fraction"));
         }

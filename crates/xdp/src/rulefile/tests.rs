@@ -463,3 +463,11 @@ proptest! {
         prop_assert_eq!(from_ranges, sorted);
     }
 }
+
+#[test]
+fn a_json_number_has_digits_behind_its_point() {
+    for text in ["0.", "1.e3", "-7."] {
+        let error = RuleFile::parse_json(text).unwrap_err();
+        assert!(error.to_string().contains("is not a number"), "{text}");
+    }
+}

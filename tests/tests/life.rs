@@ -1,7 +1,7 @@
 //! The driver starts, stands in the network stack, and goes without a trace.
 
 use nt_sim::{ClockMode, FaultPlan, Lab, LabError};
-use scenarios::{lab, load};
+use scenarios::{Client, lab, load};
 
 fn frame(n: u32) -> Vec<u8> {
     let mut frame = vec![0x02; 12];
@@ -85,6 +85,9 @@ fn storm(seed: u64) -> Result<(), LabError> {
     let driver = load(&lab)?;
     let nic = lab.nic("eth0").queues(2).create()?;
     lab.settle()?;
+    // Without a program frames go round the filter; with one that has no rules they all pass it.
+    let app = Client::new(&lab, "app");
+    let program = app.program(&nic).all_queues().create().unwrap();
     for round in 0..3 {
         nic.wire().post((0..8).map(|n| frame(n).into()))?;
         nic.stack().send(frame(round))?;
@@ -98,6 +101,8 @@ fn storm(seed: u64) -> Result<(), LabError> {
         }
     }
     nic.wire().post((0..8).map(|n| frame(n).into()))?;
+    program.close();
+    app.terminate();
     let report = if seed.is_multiple_of(2) {
         nic.remove()?;
         driver.unload()?
@@ -133,10 +138,15 @@ fn life_with_failure(plan: FaultPlan) -> Result<bool, LabError> {
     };
     let nic = lab.nic("eth0").create()?;
     lab.settle()?;
+    let app = Client::new(&lab, "app");
+    // An interface or a program that there is no memory for is an answer as well; frames pass all the same.
+    let program = app.program(&nic).create().ok();
     nic.wire().send(frame(1))?;
     nic.stack().send(frame(2))?;
     nic.pause()?;
     nic.restart()?;
+    drop(program);
+    app.terminate();
     nic.remove()?;
     assert!(driver.unload()?.is_clean());
     Ok(!lab.injected_failures().is_empty())

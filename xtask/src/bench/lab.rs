@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Result;
 use nt_sim::{ClockMode, Lab, LabError, Mode, nic::Frame};
+use scenarios::Client;
 
 use super::measure::{Bench, Case, Contender};
 
@@ -70,6 +71,13 @@ fn move_frames(file: Option<&Path>, chains: u64) -> Result<Duration> {
     let nic = lab.nic("bench").chain(CHAIN).inline().create()?;
     lab.settle()?;
     nic.stack().count_only();
+    // Without a program frames go round the filter.
+    let app = Client::new(&lab, "bench");
+    let _program = file
+        .map(|_| app.program(&nic).create())
+        .transpose()
+        .map_err(|status| anyhow::anyhow!("the driver refused the program: {status:?}"))?;
+    lab.settle()?;
     let frames: Vec<Frame> = (0..CHAIN).map(frame).collect();
     nic.wire().blast(&frames, 16 * CHAIN as u64)?;
     let before = nic.stack().counters().received;

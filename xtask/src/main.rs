@@ -4,6 +4,7 @@
 
 mod bench;
 mod check;
+mod commands;
 mod conformance;
 mod demo;
 mod driver;
@@ -28,6 +29,8 @@ struct Args {
 enum Task {
     /// Measures one part of the system beside its peers.
     Bench(bench::Args),
+    /// Writes the reference chapter of the book, and man pages, from the definition of the command line.
+    Commands(commands::Args),
     /// Writes the page that says which tests check which statement of the specification.
     Conformance {
         /// Only checks that the page is up to date.
@@ -70,6 +73,7 @@ pub(crate) enum Arch {
 fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Bench(args) => bench::run(&args),
+        Task::Commands(args) => commands::run(&args),
         Task::Conformance { check } => conformance::run(check),
         Task::Driver {
             check: Some(file), ..

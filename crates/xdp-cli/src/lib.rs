@@ -5,16 +5,22 @@
 
 #![forbid(unsafe_code)]
 
+pub mod args;
 pub mod capture;
 pub mod error;
 pub mod filter;
+pub mod interrupt;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod lab;
-mod output;
+pub mod manual;
+pub mod messages;
+pub mod output;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use error::Exit;
 use output::Color;
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// XDP for Windows: see, drop, forward or take packets before the network stack does.
@@ -32,6 +38,9 @@ struct Cli {
     /// When to colour the output.
     #[arg(long, global = true, display_order = 100, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     color: Color,
+
+    #[command(flatten)]
+    verbosity: messages::Verbosity,
 }
 
 #[derive(Subcommand)]
@@ -41,17 +50,44 @@ enum Command {
     /// Boots a driver in a simulated NT kernel.
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     Lab(lab::Args),
+    /// Print what a shell needs to complete this command.
+    Completions(manual::CompletionsArgs),
+    /// Print or write man pages.
+    Man(manual::ManArgs),
+}
+
+/// Returns the definition of the command line, of which everything that describes it is made.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
+/// The arguments, with the subcommand that the program file is named after: `xdp-filter` is `xdp filter`.
+fn arguments(mut given: Vec<OsString>) -> Vec<OsString> {
+    let named = given
+        .first()
+        .and_then(|program| Path::new(program).file_stem()?.to_str())
+        .and_then(|name| name.strip_prefix("xdp-"))
+        .filter(|name| definition().find_subcommand(name).is_some())
+        .map(OsString::from);
+    if let Some(subcommand) = named {
+        given.splice(..1, [OsString::from("xdp"), subcommand]);
+    }
+    given
 }
 
 /// Runs the command with the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(arguments(std::env::args_os().collect()));
     cli.color.apply();
+    cli.verbosity.apply();
     let result = match cli.command {
         Command::Filter(args) => filter::run(args),
         #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
         Command::Lab(args) => lab::run(args),
+        Command::Completions(args) => manual::completions(&args, definition()),
+        Command::Man(args) => manual::man(&args, definition()),
     };
     match result {
         Ok(exit) => exit.into(),
@@ -61,5 +97,34 @@ pub fn main() -> ExitCode {
             failure.print();
             failure.exit().into()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn a_program_file_may_be_named_after_a_subcommand() {
+        let words = |given: &[&str]| {
+            let given = given.iter().map(OsString::from).collect();
+            let words = arguments(given).into_iter();
+            words
+                .map(|word| word.into_string().unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            words(&["/usr/bin/xdp-filter", "check"]),
+            ["xdp", "filter", "check"]
+        );
+        assert_eq!(words(&["xdp-man.exe"]), ["xdp", "man"]);
+        assert_eq!(words(&["xdp-cli", "man"]), ["xdp-cli", "man"]);
+        assert_eq!(words(&["xdp", "filter"]), ["xdp", "filter"]);
+        assert!(words(&[]).is_empty());
     }
 }

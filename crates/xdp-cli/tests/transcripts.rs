@@ -144,3 +144,38 @@ fn rules_and_capture_are_read_from_pipes() {
         assert!(String::from_utf8_lossy(&output.stdout).contains("17  in all"));
     }
 }
+
+#[test]
+fn the_reference_chapter_is_current() {
+    // Only the lab is missing elsewhere.
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return;
+    }
+    let path = folder().join("../../docs/src/commands.md");
+    let now = xdp_cli::manual::markdown(xdp_cli::definition());
+    if std::env::var_os("XDP_BLESS").is_some() {
+        std::fs::write(&path, &now).unwrap();
+        return;
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == now,
+        "docs/src/commands.md is not what the command line is now: `cargo xtask commands` writes it"
+    );
+}
+
+#[test]
+fn every_command_has_a_man_page() {
+    let pages = xdp_cli::manual::pages(xdp_cli::definition()).unwrap();
+    for (name, page) in &pages {
+        let page = String::from_utf8_lossy(page);
+        assert!(
+            page.contains(".TH XDP") && page.contains(".SH SYNOPSIS"),
+            "{name}"
+        );
+    }
+    let has = |name: &str| pages.iter().any(|(file, _)| file == name);
+    assert!(has("xdp.1") && has("xdp-filter.1") && has("xdp-filter-check.1"));
+    let main = pages.iter().find(|(name, _)| name == "xdp.1").unwrap();
+    assert!(String::from_utf8_lossy(&main.1).contains("EXIT STATUS"));
+}

@@ -3,14 +3,15 @@
 use super::decide::Decider;
 use super::headers::{Headers, notes};
 use super::load::load_or_show;
-use super::report::{Decision, Outcome, Record, Report, Totals};
+use super::report::{self, Decision, Outcome, Record, Report, Totals};
+use super::rows::Rows;
 use crate::capture::{Capture, Captured, LinkType, Problem};
 use crate::error::{Exit, Failure};
-use crate::output::{Format, count};
+use crate::output::{Format, OutputArgs, count};
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use xdp::rulefile::RuleFile;
+use xdp::rulefile::{Entry, RuleFile};
 use xdp_abi::MatchType;
 
 /// Arguments of `xdp filter explain`.
@@ -23,7 +24,7 @@ Exit code: 0 when every packet could be explained, 1 otherwise; what could be re
 
 Examples:
   xdp filter explain --rules rules.toml --read capture.pcapng
-  tcpdump -w - -c 100 | xdp filter explain -f rules.toml -r -
+  tcpdump -r capture.pcap -w - udp | xdp filter explain -f rules.toml -r -
   xdp filter explain -f rules.toml -r capture.pcap -o ndjson | jq 'select(.action == \"drop\")'")]
 pub(super) struct Args {
     /// Rule file, TOML or JSON; `-` is standard input.
@@ -38,9 +39,8 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "PACKETS")]
     count: Option<usize>,
 
-    /// Format of the output.
-    #[arg(short, long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    output: Format,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         )
     })?;
     let out = BufWriter::new(anstream::stdout().lock());
-    let mut report = Report::new(out, args.output, file.entries());
+    let mut report = Printer::new(out, args.output.format(), file.entries());
     let mut totals = Totals {
         by_rule: vec![0; file.entries().len()],
         ..Totals::default()
@@ -102,6 +102,39 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             .hint("XDP programs see Ethernet frames: capture on an Ethernet interface"))
         }
         (None, None) => Ok(Exit::Done),
+    }
+}
+
+/// Whoever writes the format that was asked for.
+enum Printer<'a, W> {
+    Report(Report<'a, W>),
+    Rows(Rows<'a, W>),
+}
+
+impl<'a, W: Write> Printer<'a, W> {
+    fn new(out: W, format: Format, entries: &'a [Entry]) -> Self {
+        let format = match format {
+            Format::Text => report::Format::Text,
+            Format::Json => report::Format::Json,
+            Format::Ndjson => report::Format::Ndjson,
+            Format::Csv => return Self::Rows(Rows::packets(out, entries)),
+            Format::Prometheus => return Self::Rows(Rows::rules(out, entries)),
+        };
+        Self::Report(Report::new(out, format, entries))
+    }
+
+    fn record(&mut self, record: &Record<'_>) -> io::Result<()> {
+        match self {
+            Self::Report(report) => report.record(record),
+            Self::Rows(rows) => rows.record(record),
+        }
+    }
+
+    fn finish(self, totals: &Totals) -> io::Result<()> {
+        match self {
+            Self::Report(report) => report.finish(totals),
+            Self::Rows(rows) => rows.finish(totals),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod explain;
 mod headers;
 pub(crate) mod load;
 mod report;
+mod rows;
 
 use crate::error::{Exit, Failure};
 use clap::Subcommand;
@@ -27,6 +28,7 @@ enum Command {
     /// Show what a rule file does to each packet of a capture.
     Explain(explain::Args),
     /// Print the JSON schema of rule files, for editors.
+    #[command(after_long_help = "Examples:\n  xdp filter schema > rules.schema.json")]
     Schema,
 }
 

@@ -1,7 +1,7 @@
 //! What `xdp filter explain` prints, in each format.
 
 use super::headers::Headers;
-use crate::output::{ERROR, FAINT, Format, action_style, count};
+use crate::output::{ERROR, FAINT, action_style, count};
 use serde::Serialize;
 use std::io::{self, Write};
 use xdp::rulefile::{Entry, Target};
@@ -37,7 +37,7 @@ pub(super) enum Outcome<'a> {
 /// The rule that decided.
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct Decision<'a> {
-    number: usize,
+    pub(super) number: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     #[serde(rename = "match")]
@@ -90,6 +90,14 @@ struct RuleTotal<'a> {
     rule: Decision<'a>,
     action: &'static str,
     packets: usize,
+}
+
+/// The formats that are written here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Text,
+    Json,
+    Ndjson,
 }
 
 /// Writes records as they come.

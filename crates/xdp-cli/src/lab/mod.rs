@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 
+use crate::args::duration;
 use crate::error::{Exit, Failure};
 use end::EndSpec;
 
@@ -47,7 +48,7 @@ Examples:
 /// Arguments of `xdp lab run`.
 #[derive(clap::Args)]
 pub(crate) struct RunArgs {
-    /// Driver file [default: the built xdp.sys]
+    /// Driver file, or `linked` for the driver in this program [default: the built xdp.sys]
     #[arg(long, env = "XDP_DRIVER", value_name = "FILE")]
     driver: Option<PathBuf>,
     /// Runs the driver that is linked into this program instead of a file.
@@ -75,10 +76,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, default_value_t = Verifier::Strict)]
     verifier: Verifier,
     /// Time between two lines of counters.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     interval: Duration,
     /// Ends after this time.
-    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(short, long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
 }
 
@@ -95,55 +96,5 @@ enum Verifier {
 pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
     match args.command {
         Command::Run(args) => session::run(args),
-    }
-}
-
-/// Reads `10s`, `250ms`, `2m`; a plain number is seconds.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let digits = text
-        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let seconds_per_unit = match unit {
-        "" | "s" => 1.0,
-        "ms" => 1e-3,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => {
-            return Err(format!(
-                "`{unit}` is not a unit of time; use ms, s, m or h, as in 250ms"
-            ));
-        }
-    };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| "it needs a number, as in 10s".to_owned())?;
-    match Duration::try_from_secs_f64(number * seconds_per_unit) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("it must be more than zero and less than the age of the universe".into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(parse_duration("10"), Ok(Duration::from_secs(10)));
-        assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
-        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in [
-            "",
-            "s",
-            "0",
-            "-1s",
-            "3 parsecs",
-            "1e9",
-            "999999999999999999999h",
-        ] {
-            assert!(parse_duration(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nt_sim::Driver;
 use nt_sim::nic::Counters;
 
+use crate::args::si;
 use crate::output::{FAINT, GOOD, count};
 
 /// Prints what was loaded.
@@ -56,10 +57,10 @@ impl Sample {
         let bits = |now: u64, before: u64| (now - before) as f64 * 8.0 / seconds;
         format!(
             "in {:>11} {:>13}  out {:>11} {:>13}  dropped {}",
-            rate(frames(now.sent, before.sent), "f/s"),
-            rate(bits(now.sent_bytes, before.sent_bytes), "bit/s"),
-            rate(frames(now.received, before.received), "f/s"),
-            rate(bits(now.received_bytes, before.received_bytes), "bit/s"),
+            si(frames(now.sent, before.sent), "f/s"),
+            si(bits(now.sent_bytes, before.sent_bytes), "bit/s"),
+            si(frames(now.received, before.received), "f/s"),
+            si(bits(now.received_bytes, before.received_bytes), "bit/s"),
             now.dropped,
         )
     }
@@ -93,28 +94,9 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A rate with an SI prefix: `1.25 Mbit/s`.
-fn rate(value: f64, unit: &str) -> String {
-    let (scaled, prefix) = match value {
-        v if v >= 1e9 => (v / 1e9, "G"),
-        v if v >= 1e6 => (v / 1e6, "M"),
-        v if v >= 1e3 => (v / 1e3, "k"),
-        v => return format!("{v:.0} {unit}"),
-    };
-    format!("{scaled:.2} {prefix}{unit}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rates_have_prefixes() {
-        assert_eq!(rate(0.0, "f/s"), "0 f/s");
-        assert_eq!(rate(999.0, "f/s"), "999 f/s");
-        assert_eq!(rate(14_880_952.0, "f/s"), "14.88 Mf/s");
-        assert_eq!(rate(10e9, "bit/s"), "10.00 Gbit/s");
-    }
 
     #[test]
     fn a_line_shows_the_rates_since_the_last() {

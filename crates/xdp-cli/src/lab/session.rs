@@ -1,7 +1,6 @@
 //! One run of the lab.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nt_sim::cable::{CaptureSource, Feed, Source as _};
@@ -13,9 +12,10 @@ use super::program::Rules;
 use super::report::{self, Sample};
 use super::{RunArgs, Verifier};
 use crate::error::{Exit, Failure};
+use crate::interrupt;
 
-/// Set by Ctrl-C.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Stands for the driver in this program where a driver file is named.
+const LINKED: &str = "linked";
 /// How often the run looks whether it shall end.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -31,18 +31,13 @@ struct Card<'lab> {
 pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let ends = pair_up(&args)?;
     let rules = args.rules.as_deref().map(Rules::load).transpose()?;
-    let file = if args.linked {
+    let is_linked = args.linked || args.driver.as_deref() == Some(Path::new(LINKED));
+    let file = if is_linked {
         None
     } else {
         Some(driver_file(args.driver.as_deref())?)
     };
-    ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            // The second Ctrl-C does not wait for a clean unload.
-            std::process::exit(130);
-        }
-    })
-    .map_err(|error| Failure::new("cannot handle Ctrl-C").because(error))?;
+    interrupt::catch()?;
 
     let mode = match args.verifier {
         Verifier::Strict => Mode::Strict,
@@ -217,7 +212,7 @@ fn work(lab: &Lab, cards: &mut [Card<'_>], args: &RunArgs, live: bool) -> Result
     let start = Instant::now();
     let mut shown = start;
     loop {
-        if INTERRUPTED.load(Ordering::Relaxed) {
+        if interrupt::interrupted() {
             return Ok(true);
         }
         let mut open = live;
@@ -240,7 +235,7 @@ fn work(lab: &Lab, cards: &mut [Card<'_>], args: &RunArgs, live: bool) -> Result
             return Ok(false);
         }
         if !cards.iter().any(Card::is_replaying) {
-            std::thread::sleep(TICK);
+            interrupt::wait(TICK);
             // A kernel that has stopped says so to whoever asks it anything.
             for card in &*cards {
                 card.nic

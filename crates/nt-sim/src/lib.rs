@@ -40,8 +40,8 @@ mod verifier;
 
 pub use kernel::{ClockMode, Mode};
 pub use lab::{
-    CounterInstance, Driver, Handle, Lab, LabBuilder, LabError, Leak, NtStatus, Output, Pending,
-    Process, TraceEvent, UnloadReport, UserMemory,
+    CounterInstance, Driver, DriverEntry, Handle, Lab, LabBuilder, LabError, Leak, NtStatus,
+    Output, Pending, Process, TraceEvent, UnloadReport, UserMemory,
     nic::{FilterAttach, FilterModule, Nic, NicBuilder, Stack, Wire},
 };
 pub use mem::faults::{FaultPlan, InjectedFault};

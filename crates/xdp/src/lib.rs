@@ -1,7 +1,61 @@
-//! XDP for Windows in safe Rust.
+//! XDP for Windows in safe Rust: see, drop, forward or take packets before the network stack does.
 //!
-//! [`rulefile`] reads the rules of a program from TOML or JSON.
+//! - [`Interface`]: a network card, found by name; `lab:` is one in a simulated kernel in this process ([`lab`]).
+//! - [`Program`]: rules ([`Match`], [`Rule`], or a [`rulefile`]) attached to its queues.
+//! - [`Umem`] and [`Frame`]: memory that frames are received into and sent from without being copied.
+//! - [`Socket`]: receives what rules redirect to it, and sends.
+//! - [`Map`]: sockets by queue. [`Inventory`]: what there is in the driver.
+//!
+//! All of it is safe code: a frame has one owner, is given up when it is sent, and cannot outlive its memory. Every
+//! failure is an [`Error`] that says what was tried, on what, why it failed and what to do. What is attached or open
+//! goes away when its value is dropped, and with the process however it ends.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use xdp::{Batch, Interest, Interface, Match, Program, Socket, Umem};
+//!
+//! let interface = Interface::find("Ethernet 2")?;
+//! let umem = Umem::builder(&interface).frames(4096).build()?;
+//! let mut socket = Socket::builder(&interface, &umem).queue(0).open()?;
+//! let _program = Program::builder(&interface)
+//!     .rule(Match::udp_dst(7).redirect(&socket))
+//!     .attach()?;
+//!
+//! let mut batch = Batch::with_capacity(64);
+//! while !socket.wait(Interest::RX, Duration::from_secs(10))?.is_empty() {
+//!     socket.receive(&mut batch);
+//!     for frame in &mut batch {
+//!         let (destination, rest) = frame.split_at_mut(6);
+//!         destination.swap_with_slice(&mut rest[..6]);
+//!     }
+//!     socket.send(&mut batch)?;
+//! }
+//! # Ok::<(), xdp::Error>(())
+//! ```
 
 #![deny(unsafe_code)]
 
+mod error;
+mod interface;
+pub mod inventory;
+#[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+pub mod lab;
+mod map;
+mod memory;
+mod program;
 pub mod rulefile;
+mod socket;
+mod status;
+mod sys;
+mod umem;
+
+pub use error::{Error, Kind};
+pub use interface::{Interface, System};
+pub use inventory::Inventory;
+pub use map::Map;
+pub use program::{Hook, Match, Mode, PortSet, Program, ProgramBuilder, Rule, Targets};
+pub use socket::{
+    Deadline, Interest, Ready, RingError, RingErrors, SendError, Socket, SocketBuilder, Statistics,
+};
+pub use status::NtStatus;
+pub use umem::{Batch, Frame, FrameInfo, NoRoom, SendOffload, Umem, UmemBuilder};

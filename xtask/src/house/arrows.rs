@@ -53,7 +53,8 @@ const TABLE: &[Arrows] = &[
         ],
     ),
     tool("nt-sim", &["nt"]),
-    tool("xdp", &["xdp-abi", "xdp-packet", "xdp-ring"]),
+    // `nt-sim` for the lab, where programs run without Windows.
+    tool("xdp", &["nt-sim", "xdp-abi", "xdp-packet", "xdp-ring"]),
     tool("xdpapi", &["xdp", "xdp-abi"]),
     tool(
         "xdp-cli",

@@ -2,16 +2,20 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Lab, LabError, NtStatus, UnloadReport, leaks};
+use super::{Held, Lab, LabError, NtStatus, UnloadReport, leaks};
 use crate::{
     io,
     kernel::kernel,
     pe::{Import, Module},
 };
 
+/// `DriverEntry` of a driver that is linked into this program.
+pub type DriverEntry =
+    unsafe extern "win64" fn(*mut nt::sys::DRIVER_OBJECT, *mut nt::sys::UNICODE_STRING) -> i32;
+
 /// A loaded driver.
 pub struct Driver<'lab> {
-    lab: &'lab Lab,
+    lab: Held<'lab, Lab>,
     driver: Arc<io::driver::Driver>,
     image: Option<Arc<Module>>,
 }
@@ -71,14 +75,7 @@ impl Lab {
     ///
     /// # Errors
     /// When `DriverEntry` fails.
-    pub fn start_linked(
-        &self,
-        service: &str,
-        entry: unsafe extern "win64" fn(
-            *mut nt::sys::DRIVER_OBJECT,
-            *mut nt::sys::UNICODE_STRING,
-        ) -> i32,
-    ) -> Result<Driver<'_>, LabError> {
+    pub fn start_linked(&self, service: &str, entry: DriverEntry) -> Result<Driver<'_>, LabError> {
         self.start_driver(service, entry as *const (), (0, 0), None)
     }
 
@@ -119,7 +116,7 @@ impl Lab {
             image.discard_init();
         }
         Ok(Driver {
-            lab: self,
+            lab: Held::Borrowed(self),
             driver,
             image,
         })
@@ -127,6 +124,19 @@ impl Lab {
 }
 
 impl Driver<'_> {
+    /// The same driver, keeping the lab alive.
+    ///
+    /// # Panics
+    /// When it was loaded into another lab.
+    pub fn shared(self, lab: &Arc<Lab>) -> Driver<'static> {
+        assert!(std::ptr::eq(&*self.lab, &**lab), "the lab of the driver");
+        Driver {
+            lab: Held::Shared(Arc::clone(lab)),
+            driver: self.driver,
+            image: self.image,
+        }
+    }
+
     /// Service name.
     pub fn name(&self) -> &str {
         &self.driver.name

@@ -3,6 +3,7 @@
 mod builder;
 mod driver;
 mod faults;
+mod held;
 mod leaks;
 pub(crate) mod nic;
 mod process;
@@ -19,11 +20,13 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
+
+pub(crate) use self::held::Held;
 
 pub use self::{
     builder::LabBuilder,
-    driver::Driver,
+    driver::{Driver, DriverEntry},
     leaks::{Leak, UnloadReport},
     process::{Handle, Output, Pending, Process, UserMemory},
     status::NtStatus,
@@ -75,10 +78,9 @@ pub struct Lab {
     clock_thread: Option<std::thread::JoinHandle<()>>,
     /// Every image that was loaded, unloaded ones too. Unmapped when no thread is left.
     images: Mutex<Vec<std::sync::Arc<crate::pe::Module>>>,
-    _alone: MutexGuard<'static, ()>,
+    _alone: held::Alone,
 }
 
-static ALONE: Mutex<()> = Mutex::new(());
 static NEXT_LAB: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
@@ -100,7 +102,7 @@ impl Lab {
     }
 
     fn start(new: Kernel) -> Lab {
-        let alone = ALONE.lock();
+        let alone = held::Alone::wait();
         let kernel = kernel::install(new);
         crate::fault::install();
         crate::fault::refresh_shared_data();

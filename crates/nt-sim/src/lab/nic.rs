@@ -2,7 +2,7 @@
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
-use super::{Lab, LabError};
+use super::{Held, Lab, LabError};
 use crate::{
     cable::{Plug, Sink, Source},
     kernel::kernel,
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Describes a virtual NIC; [`NicBuilder::create`] makes it.
 #[must_use]
 pub struct NicBuilder<'lab> {
-    lab: &'lab Lab,
+    lab: Held<'lab, Lab>,
     config: Config,
     by_driver: bool,
 }
@@ -24,24 +24,12 @@ pub struct NicBuilder<'lab> {
 impl Lab {
     /// Starts describing a virtual NIC.
     pub fn nic(&self, name: &str) -> NicBuilder<'_> {
-        NicBuilder {
-            lab: self,
-            by_driver: false,
-            config: Config {
-                name: name.to_owned(),
-                queues: 1,
-                mtu: 1500,
-                mac: [2, 0, 0, 0, 0, 1],
-                chain: 64,
-                inline: false,
-                rss: true,
-                rx_layout: Layout::contiguous(),
-                tx_layout: Layout::contiguous(),
-                wire: None,
-                stack: None,
-                settings: Vec::new(),
-            },
-        }
+        NicBuilder::new(Held::Borrowed(self), name)
+    }
+
+    /// As [`Lab::nic`], for a NIC that keeps the lab alive.
+    pub fn shared_nic(self: &Arc<Self>, name: &str) -> NicBuilder<'static> {
+        NicBuilder::new(Held::Shared(Arc::clone(self)), name)
     }
 
     /// Waits until NDIS has done what it queued: filters attached, stacks restarted, work items run.
@@ -79,6 +67,27 @@ pub struct FilterAttach {
 }
 
 impl<'lab> NicBuilder<'lab> {
+    fn new(lab: Held<'lab, Lab>, name: &str) -> Self {
+        NicBuilder {
+            lab,
+            by_driver: false,
+            config: Config {
+                name: name.to_owned(),
+                queues: 1,
+                mtu: 1500,
+                mac: [2, 0, 0, 0, 0, 1],
+                chain: 64,
+                inline: false,
+                rss: true,
+                rx_layout: Layout::contiguous(),
+                tx_layout: Layout::contiguous(),
+                wire: None,
+                stack: None,
+                settings: Vec::new(),
+            },
+        }
+    }
+
     /// The adapter is run by the miniport driver that was loaded last, not by the built-in NIC: its
     /// wire end is unused.
     pub fn by_miniport_driver(mut self) -> Self {
@@ -212,7 +221,7 @@ impl<'lab> NicBuilder<'lab> {
 /// A virtual NIC with its two ends. Dropping it leaves the NIC in the lab; [`Nic::remove`] takes it
 /// away.
 pub struct Nic<'lab> {
-    lab: &'lab Lab,
+    lab: Held<'lab, Lab>,
     nic: Arc<nic::Nic>,
 }
 
@@ -220,7 +229,7 @@ impl<'lab> Nic<'lab> {
     /// The outer side: what is on the cable.
     pub fn wire(&self) -> Wire<'_> {
         Wire {
-            lab: self.lab,
+            lab: &self.lab,
             nic: &self.nic,
             _side: PhantomData,
         }
@@ -229,7 +238,7 @@ impl<'lab> Nic<'lab> {
     /// The inner side: what the protocol stack sends and receives.
     pub fn stack(&self) -> Stack<'_> {
         Stack {
-            lab: self.lab,
+            lab: &self.lab,
             nic: &self.nic,
             _side: PhantomData,
         }

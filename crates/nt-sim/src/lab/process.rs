@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Lab, LabError, NtStatus};
+use super::{Held, Lab, LabError, NtStatus};
 use crate::{
     io::{
         request::{self, Control, Open},
@@ -28,7 +28,7 @@ const SHARE_READ_WRITE: u16 = 3;
 
 /// A user process. It ends, closing its handles, when this is dropped.
 pub struct Process<'lab> {
-    lab: &'lab Lab,
+    lab: Held<'lab, Lab>,
     process: Arc<ps::Process>,
     ended: AtomicBool,
 }
@@ -46,7 +46,7 @@ pub struct UserMemory {
 
 /// An open handle of a process. Dropping it closes it.
 pub struct Handle<'process> {
-    process: &'process Process<'process>,
+    process: Held<'process, Process<'process>>,
     value: usize,
     open: bool,
 }
@@ -64,14 +64,14 @@ pub struct Output {
 
 /// A request that is under way.
 pub struct Pending<'lab> {
-    lab: &'lab Lab,
+    lab: Held<'lab, Lab>,
     pending: Arc<request::Pending>,
 }
 
 /// An open that is being described.
 #[must_use]
 pub struct OpenOptions<'process> {
-    process: &'process Process<'process>,
+    process: Held<'process, Process<'process>>,
     path: String,
     access: u32,
     disposition: u32,
@@ -86,7 +86,28 @@ impl Lab {
     /// # Errors
     /// When the kernel has stopped, or the host has no memory left.
     pub fn administrator(&self, name: &str) -> Result<Process<'_>, LabError> {
-        self.process(name, ProcessKind::Administrator)
+        Process::start(Held::Borrowed(self), name, ProcessKind::Administrator)
+    }
+
+    /// As [`Lab::administrator`], for a process that keeps the lab alive.
+    ///
+    /// # Errors
+    /// As [`Lab::administrator`].
+    pub fn shared_administrator(
+        self: &Arc<Self>,
+        name: &str,
+    ) -> Result<Process<'static>, LabError> {
+        let lab = Held::Shared(Arc::clone(self));
+        Process::start(lab, name, ProcessKind::Administrator)
+    }
+
+    /// As [`Lab::user`], for a process that keeps the lab alive.
+    ///
+    /// # Errors
+    /// As [`Lab::administrator`].
+    pub fn shared_user(self: &Arc<Self>, name: &str) -> Result<Process<'static>, LabError> {
+        let lab = Held::Shared(Arc::clone(self));
+        Process::start(lab, name, ProcessKind::OrdinaryUser)
     }
 
     /// Starts a process of an ordinary user.
@@ -94,22 +115,22 @@ impl Lab {
     /// # Errors
     /// As [`Lab::administrator`].
     pub fn user(&self, name: &str) -> Result<Process<'_>, LabError> {
-        self.process(name, ProcessKind::OrdinaryUser)
-    }
-
-    fn process(&self, name: &str, kind: ProcessKind) -> Result<Process<'_>, LabError> {
-        let process = self
-            .enter(|| kernel().ps.create(name, kind))?
-            .map_err(|e| LabError::Invalid(format!("no memory for a process: {e}")))?;
-        Ok(Process {
-            lab: self,
-            process,
-            ended: AtomicBool::new(false),
-        })
+        Process::start(Held::Borrowed(self), name, ProcessKind::OrdinaryUser)
     }
 }
 
 impl<'lab> Process<'lab> {
+    fn start(lab: Held<'lab, Lab>, name: &str, kind: ProcessKind) -> Result<Self, LabError> {
+        let process = lab
+            .enter(|| kernel().ps.create(name, kind))?
+            .map_err(|e| LabError::Invalid(format!("no memory for a process: {e}")))?;
+        Ok(Process {
+            lab,
+            process,
+            ended: AtomicBool::new(false),
+        })
+    }
+
     /// Name of the process.
     pub fn name(&self) -> &str {
         &self.process.name
@@ -151,8 +172,17 @@ impl<'lab> Process<'lab> {
 
     /// Starts describing an open of an NT path such as `\Device\xdp`.
     pub fn open(&self, path: &str) -> OpenOptions<'_> {
+        Self::open_by(Held::Borrowed(self), path)
+    }
+
+    /// As [`Process::open`], for a handle that keeps the process alive.
+    pub fn open_shared(self: &Arc<Self>, path: &str) -> OpenOptions<'lab> {
+        Self::open_by(Held::Shared(Arc::clone(self)), path)
+    }
+
+    fn open_by<'p>(process: Held<'p, Process<'p>>, path: &str) -> OpenOptions<'p> {
         OpenOptions {
-            process: self,
+            process,
             path: path.to_owned(),
             access: GENERIC_READ | GENERIC_WRITE | SYNCHRONIZE,
             disposition: FILE_OPEN,
@@ -396,7 +426,7 @@ impl<'process> Handle<'process> {
         input: &[u8],
         output_size: usize,
     ) -> Result<Output, LabError> {
-        let process = self.process;
+        let process = &*self.process;
         let from = process.alloc(input.len().max(1))?;
         let to = process.alloc(output_size.max(1))?;
         from.write(0, input);
@@ -448,7 +478,7 @@ impl<'process> Handle<'process> {
             .call(|| request::control(self.value, control))?;
         match sent {
             Ok(pending) => Ok(Pending {
-                lab: self.process.lab,
+                lab: self.process.lab.clone(),
                 pending,
             }),
             Err(status) => Err(LabError::Status {
@@ -497,7 +527,7 @@ impl<'process> Handle<'process> {
         })?;
         let value = value.ok_or_else(|| LabError::Invalid("the handle is closed".into()))?;
         Ok(Handle {
-            process,
+            process: Held::Borrowed(process),
             value,
             open: true,
         })

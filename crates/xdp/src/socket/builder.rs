@@ -369,6 +369,8 @@ impl<'u> SocketBuilder<'u> {
         let mut socket = Socket {
             receiving,
             sending,
+            #[cfg(feature = "tokio")]
+            waiting: None,
             lender: pool.lender(object),
             umem: self.umem,
             system: self.interface.system().clone(),

@@ -1,6 +1,8 @@
 //! AF_XDP sockets.
 
 mod builder;
+#[cfg(feature = "tokio")]
+mod ready;
 mod rings;
 mod statistics;
 mod wait;
@@ -37,6 +39,9 @@ pub struct Socket<'u> {
     // The rings are unmapped before the socket is closed.
     receiving: Option<Receiving>,
     sending: Option<Sending>,
+    /// A wait that may have been given up.
+    #[cfg(feature = "tokio")]
+    waiting: Option<Arc<dyn crate::sys::Pending>>,
     lender: Lender<'u>,
     umem: &'u Umem,
     system: System,
@@ -133,10 +138,6 @@ impl<'u> Socket<'u> {
     /// # Errors
     ///
     /// Gives the frame back when there is no room for it now, or it cannot be sent for a reason that [`Socket::send`] has.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the frame goes back to whoever sent it"
-    )]
     pub fn send_one(&mut self, frame: Frame<'u>) -> Result<(), SendError<'u>> {
         let Some(sending) = &mut self.sending else {
             let reason = Some(self.cannot_send());
@@ -240,6 +241,8 @@ impl<'u> Socket<'u> {
         deadline: impl Into<Deadline>,
     ) -> Result<Ready, Error> {
         let deadline = deadline.into();
+        #[cfg(feature = "tokio")]
+        self.end_wait()?;
         loop {
             let ready = self.prepare_wait(interest)?;
             if !ready.is_empty() {

@@ -8,11 +8,12 @@
 
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use nt_sim::{LabError, Process, UserMemory};
 
-use super::{Access, Answer, Backend, Object, Pending};
+#[cfg(feature = "tokio")]
+use super::Pending;
+use super::{Access, Answer, Backend, Object};
 use crate::error::{Fault, Kind};
 use crate::interface::Details;
 use crate::lab::Machine;
@@ -109,6 +110,10 @@ struct LabObject {
     /// Input of notifications.
     notification: Mutex<UserMemory>,
     process: Arc<Process<'static>>,
+    #[cfg_attr(
+        not(feature = "tokio"),
+        expect(dead_code, reason = "it keeps the machine running")
+    )]
     machine: Arc<Machine>,
 }
 
@@ -201,6 +206,7 @@ impl Object for LabObject {
         }
     }
 
+    #[cfg(feature = "tokio")]
     fn submit(&self, code: u32, input: &[u8]) -> Result<Arc<dyn Pending>, Fault> {
         let memory = self.machine.allocate(input.len())?;
         memory.write(0, input);
@@ -239,13 +245,15 @@ impl Drop for LabObject {
 }
 
 /// A request under way.
+#[cfg(feature = "tokio")]
 struct LabPending {
     pending: nt_sim::Pending<'static>,
     _input: Memory,
 }
 
+#[cfg(feature = "tokio")]
 impl Pending for LabPending {
-    fn wait(&self, timeout: Option<Duration>) -> Result<Option<Answer>, Fault> {
+    fn wait(&self, timeout: Option<std::time::Duration>) -> Result<Option<Answer>, Fault> {
         let done = self.pending.wait(timeout).map_err(fault)?;
         Ok(done.as_ref().map(answer))
     }

@@ -7,7 +7,6 @@
 pub(crate) mod lab;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use xdp_abi::open::{
     DEVICE_NAME, INTERFACE_DEVICE_NAME, MAP_DEVICE_NAME, OPEN_PACKET_MAJOR_VERSION,
@@ -82,10 +81,7 @@ pub(crate) trait Object: Send + Sync {
     fn notify(&self, input: [u8; 8]) -> Result<Answer, Fault>;
 
     /// Sends a request and does not wait for its end.
-    #[cfg_attr(
-        not(feature = "tokio"),
-        expect(dead_code, reason = "only async code waits elsewhere than in the call")
-    )]
+    #[cfg(feature = "tokio")]
     fn submit(&self, code: u32, input: &[u8]) -> Result<Arc<dyn Pending>, Fault>;
 
     /// Memory that the driver mapped into this process for the object; it stays until both are dropped.
@@ -93,13 +89,10 @@ pub(crate) trait Object: Send + Sync {
 }
 
 /// A request under way.
-#[cfg_attr(
-    not(feature = "tokio"),
-    expect(dead_code, reason = "only async code waits elsewhere than in the call")
-)]
+#[cfg(feature = "tokio")]
 pub(crate) trait Pending: Send + Sync {
     /// Waits for its end; `None` when `timeout` passes first.
-    fn wait(&self, timeout: Option<Duration>) -> Result<Option<Answer>, Fault>;
+    fn wait(&self, timeout: Option<std::time::Duration>) -> Result<Option<Answer>, Fault>;
 
     /// Asks for its end.
     fn cancel(&self);

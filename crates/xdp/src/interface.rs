@@ -57,18 +57,25 @@ impl System {
     ///
     /// [`Kind::DriverAbsent`] on other systems.
     pub fn host() -> Result<Self, Error> {
-        let advice = if cfg!(feature = "lab") {
-            "name an interface of the lab, such as `lab:`"
-        } else {
-            "run it on Windows"
-        };
-        Err(Error::new(
-            Kind::DriverAbsent,
-            Call::FindInterface,
-            "",
-            "this is not Windows, so there is no XDP driver",
-        )
-        .advise(advice))
+        #[cfg(windows)]
+        {
+            Ok(Self::new(crate::sys::windows::host()))
+        }
+        #[cfg(not(windows))]
+        {
+            let advice = if cfg!(feature = "lab") {
+                "name an interface of the lab, such as `lab:`"
+            } else {
+                "run it on Windows"
+            };
+            Err(Error::new(
+                Kind::DriverAbsent,
+                Call::FindInterface,
+                "",
+                "this is not Windows, so there is no XDP driver",
+            )
+            .advise(advice))
+        }
     }
 
     /// The system that an interface's name belongs to: a lab for `lab:` with what may follow it, the host for all others.

@@ -181,6 +181,20 @@ impl Lab {
         settled.map_err(|error| crate::sys::lab::fault(error).during(Call::UseEnd, ""))
     }
 
+    /// Disables a network card and enables it again: what is attached to it is detached.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::LabStopped`].
+    ///
+    /// # Panics
+    ///
+    /// When there is no card of that number; they count from 0.
+    pub fn reset(&self, number: usize) -> Result<(), Error> {
+        let reset = self.machine.nic(number).reset();
+        reset.map_err(|error| crate::sys::lab::fault(error).during(Call::UseEnd, ""))
+    }
+
     /// The address with which it was booted.
     #[must_use]
     pub fn address(&self) -> &Address {

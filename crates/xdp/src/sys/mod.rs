@@ -5,6 +5,8 @@
 
 #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
 pub(crate) mod lab;
+#[cfg(windows)]
+pub(crate) mod windows;
 
 use std::sync::Arc;
 

@@ -38,6 +38,15 @@ impl ElementWord for AtomicU64 {
         unsafe { store_two(values, ptr::from_ref(words).cast_mut().cast()) };
     }
 
+    /// On x86-64 asks for the line with the right to write to it.
+    #[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
+    #[inline]
+    fn expect_store(&self) {
+        use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: a hint, which reads and writes nothing; 64-bit Windows demands a processor that knows it.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(ptr::from_ref(self).cast()) };
+    }
+
     /// On x86-64 eight words at a time, which the compiler does not do with atomics by itself.
     #[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
     #[inline]

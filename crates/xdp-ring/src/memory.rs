@@ -39,6 +39,10 @@ pub trait ElementWord: Sized {
         }
     }
 
+    /// Announces that the word, and the cache line around it, will be written soon: a hint.
+    #[inline]
+    fn expect_store(&self) {}
+
     /// Reads words one by one, each whole, as many as both sides have.
     #[inline]
     fn load_all(words: &[Self], values: &mut [u64]) {

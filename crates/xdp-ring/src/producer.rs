@@ -6,6 +6,10 @@ use crate::memory::{IndexWord, RingMemory};
 use crate::ring::{Ring, RingError};
 use core::marker::PhantomData;
 
+/// How far ahead of an element that is written lies the one that is announced: as many as are written while a cache line comes
+/// from another processor.
+const AHEAD: u32 = 32;
+
 /// The only one that publishes elements in a ring.
 #[derive(Debug)]
 pub struct Producer<M, E> {
@@ -105,6 +109,7 @@ impl<M: RingMemory, E: Element> Producer<M, E> {
         let count = self.free(u32::try_from(elements.len()).unwrap_or(u32::MAX));
         let elements = elements.get(..count as usize).unwrap_or_default();
         if !elements.is_empty() {
+            self.announce(count);
             self.ring.store(self.next, elements);
             self.publish(count);
         }
@@ -117,11 +122,21 @@ impl<M: RingMemory, E: Element> Producer<M, E> {
         if self.free(1) == 0 {
             return false;
         }
+        self.announce(1);
         let stored = self.ring.store_one(self.next, element).is_some();
         if stored {
             self.publish(1);
         }
         stored
+    }
+
+    /// Announces as many elements as are written now, further on, unless the other side may still read there.
+    #[inline]
+    fn announce(&self, count: u32) {
+        let ahead = self.next.advanced_by(AHEAD);
+        if self.ring.size().free(ahead, self.consumer) >= count {
+            self.ring.expect_stores(ahead, count);
+        }
     }
 
     #[inline]

@@ -9,6 +9,8 @@ use core::slice;
 use xdp_abi::ring::RingFlags;
 
 const WORD: usize = size_of::<u64>();
+/// Words of a cache line.
+const LINE_WORDS: u32 = 8;
 
 /// Why memory does not make a ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -174,6 +176,23 @@ impl<M: RingMemory> Ring<M> {
             for (words, element) in run.chunks_exact(stride).zip(elements) {
                 M::Word::store_all(words, element::words(slice::from_ref(element)));
             }
+        }
+    }
+
+    /// Announces that elements from an index on will be written soon. The other side read them when it last came past, so that
+    /// their cache lines must be fetched from its processor; announced, they are on their way while others are written.
+    #[inline]
+    pub(crate) fn expect_stores(&self, first: Index, count: u32) {
+        let stride = self.stride.get();
+        let each = (LINE_WORDS / stride).max(1);
+        let memory = self.memory.elements();
+        let mut at = 0;
+        while at < count {
+            let slot = self.size.slot(first.advanced_by(at));
+            if let Some(word) = memory.get(slot as usize * stride as usize) {
+                word.expect_store();
+            }
+            at += each;
         }
     }
 

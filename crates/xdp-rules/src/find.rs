@@ -18,6 +18,77 @@ use xdp_packet::{
     protocol,
 };
 
+/// How the list of port sets is asked for a port: by value, so that asking anew costs nothing.
+pub(crate) trait Ask: Copy {
+    /// Returns the earliest rule whose set holds the port if it is earlier than `best`; `find` searches for it.
+    fn ask(self, port: u16, best: u32, find: impl FnOnce(u32) -> u32) -> u32;
+}
+
+/// Asks for each frame.
+#[derive(Clone, Copy)]
+pub(crate) struct Anew;
+
+impl Ask for Anew {
+    #[inline]
+    fn ask(self, _: u16, best: u32, find: impl FnOnce(u32) -> u32) -> u32 {
+        find(best)
+    }
+}
+
+/// What searches need of IPv4 UDP; in `ports` the source port comes first.
+#[derive(Clone, Copy)]
+pub(crate) struct Flow4<'p> {
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+    pub(crate) ports: u32,
+    pub(crate) payload: &'p [u8],
+}
+
+impl<'p> Flow4<'p> {
+    /// Recognises IPv4 UDP.
+    #[inline]
+    pub(crate) fn of(bytes: &'p [u8]) -> Option<Self> {
+        let (head, payload) = bytes.split_first_chunk::<42>()?;
+        if !is_udp4(head) {
+            return None;
+        }
+        let [.., a, b, c, d, e, f, g, h, i, j, k, l, _, _, _, _] = *head;
+        Some(Self {
+            from: u32::from_be_bytes([a, b, c, d]),
+            to: u32::from_be_bytes([e, f, g, h]),
+            ports: u32::from_be_bytes([i, j, k, l]),
+            payload,
+        })
+    }
+}
+
+/// What searches need of IPv6 UDP: the source address, then the destination address; the ports in the same order.
+#[derive(Clone, Copy)]
+pub(crate) struct Flow6<'p> {
+    pub(crate) ends: &'p [u8; 32],
+    pub(crate) ports: u32,
+    pub(crate) payload: &'p [u8],
+}
+
+impl<'p> Flow6<'p> {
+    /// Recognises IPv6 UDP.
+    #[inline]
+    pub(crate) fn of(bytes: &'p [u8]) -> Option<Self> {
+        let (head, payload) = bytes.split_first_chunk::<62>()?;
+        if !is_udp6(head) {
+            return None;
+        }
+        let (ip, udp) = head.split_last_chunk::<8>()?;
+        let (_, ends) = ip.split_last_chunk::<32>()?;
+        let [a, b, c, d, ..] = *udp;
+        Some(Self {
+            ends,
+            ports: u32::from_be_bytes([a, b, c, d]),
+            payload,
+        })
+    }
+}
+
 impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     /// Returns how deep packets must be parsed for [`Classifier::find`]; `None` when the rules do not look at them.
     #[inline]
@@ -30,12 +101,28 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     #[inline]
     #[must_use]
     pub fn classify(&self, frame: &Frame<'_>) -> Option<Hit<'_, T>> {
+        self.classify_asking(frame, Anew)
+    }
+
+    /// Does the same, with port sets asked in some way.
+    #[inline]
+    pub(crate) fn classify_asking(&self, frame: &Frame<'_>, ask: impl Ask) -> Option<Hit<'_, T>> {
         let id = match self.depth() {
             None => self.tables.all.head,
-            Some(_) if frame.is_contiguous() => self.search_slice(frame.first()),
+            Some(_) if frame.is_contiguous() => self.search_slice(frame.first(), ask),
             Some(_) => self.search_split(frame),
         };
         self.hit(id)
+    }
+
+    /// Searches for a frame where that needs a look at it.
+    #[inline]
+    pub(crate) fn search_frame(&self, frame: &Frame<'_>) -> u32 {
+        if frame.is_contiguous() {
+            self.search_slice(frame.first(), Anew)
+        } else {
+            self.search_split(frame)
+        }
     }
 
     /// Searches for a frame of one buffer. UDP, where nearly all rules are, is recognised at a glance: its headers have fixed
@@ -44,29 +131,22 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     /// Where only one structure can have something for UDP, that search is all there is to do: every path of this function
     /// ends in a call that needs nothing kept.
     #[inline(never)]
-    fn search_slice(&self, bytes: &[u8]) -> u32 {
-        if let Some((head, payload)) = bytes.split_first_chunk::<42>()
-            && is_udp4(head)
-        {
-            let [.., a, b, c, d, e, f, g, h, i, j, k, l, _, _, _, _] = *head;
-            let from = u32::from_be_bytes([a, b, c, d]);
-            let to = u32::from_be_bytes([e, f, g, h]);
-            let ports = u32::from_be_bytes([i, j, k, l]);
+    fn search_slice(&self, bytes: &[u8], ask: impl Ask) -> u32 {
+        if let Some(flow) = Flow4::of(bytes) {
             return match self.plans.only(Class::Udp4) {
-                Some(step) => self.udp4_step(step, NONE, from, to, ports, payload),
-                None => self.udp4(from, to, ports, payload),
+                Some(step) => self.udp4_step(step, NONE, flow, ask),
+                None => self.udp4(flow.from, flow.to, flow.ports, flow.payload, ask),
             };
         }
-        if let Some((head, payload)) = bytes.split_first_chunk::<62>()
-            && is_udp6(head)
-            && let Some((ip, udp)) = head.split_last_chunk::<8>()
-            && let Some((_, ends)) = ip.split_last_chunk::<32>()
-        {
-            let [a, b, c, d, ..] = *udp;
-            let ports = u32::from_be_bytes([a, b, c, d]);
+        if let Some(flow) = Flow6::of(bytes) {
+            let Flow6 {
+                ends,
+                ports,
+                payload,
+            } = flow;
             return match self.plans.only(Class::Udp6) {
-                Some(step) => self.udp6_step(step, NONE, ends, ports, payload),
-                None => self.udp6(ends, ports, payload),
+                Some(step) => self.udp6_step(step, NONE, ends, ports, payload, ask),
+                None => self.udp6(ends, ports, payload, ask),
             };
         }
         self.search_parsed(bytes)
@@ -88,7 +168,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     }
 
     #[inline]
-    fn hit(&self, id: u32) -> Option<Hit<'_, T>> {
+    pub(crate) fn hit(&self, id: u32) -> Option<Hit<'_, T>> {
         Some(Hit {
             value: self.arena.value(id)?,
             key: self.arena.key_of(id)?,
@@ -114,7 +194,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
                 };
                 let from = u32::from_be_bytes(ip.source());
                 let to = u32::from_be_bytes(ip.destination());
-                self.udp4(from, to, pair(ports), packet.payload())
+                self.udp4(from, to, pair(ports), packet.payload(), Anew)
             }
             Class::Tcp4 => self.tcp4(packet),
             Class::Other4 => self.other4(packet),
@@ -122,7 +202,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
                 let (Some(ip), Some(ports)) = (packet.ipv6(), packet.ports()) else {
                     return NONE;
                 };
-                self.udp6(ends(ip), pair(ports), packet.payload())
+                self.udp6(ends(ip), pair(ports), packet.payload(), Anew)
             }
             Class::Tcp6 => self.tcp6(packet),
             Class::Other6 => self.other6(packet),
@@ -142,24 +222,28 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
         best
     }
 
-    /// Searches for IPv4 UDP; `ports` is the source port, then the destination port.
+    /// Searches for IPv4 UDP; `ports` is the source port, then the destination port. All of it in registers.
     #[inline(never)]
-    fn udp4(&self, from: u32, to: u32, ports: u32, payload: &[u8]) -> u32 {
+    fn udp4(&self, from: u32, to: u32, ports: u32, payload: &[u8], ask: impl Ask) -> u32 {
+        let flow = Flow4 {
+            from,
+            to,
+            ports,
+            payload,
+        };
         self.steps(Class::Udp4, |step, best| {
-            self.udp4_step(step, best, from, to, ports, payload)
+            self.udp4_step(step, best, flow, ask)
         })
     }
 
     #[inline(always)]
-    fn udp4_step(
-        &self,
-        step: Step,
-        best: u32,
-        from: u32,
-        to: u32,
-        ports: u32,
-        payload: &[u8],
-    ) -> u32 {
+    fn udp4_step(&self, step: Step, best: u32, flow: Flow4<'_>, ask: impl Ask) -> u32 {
+        let Flow4 {
+            from,
+            to,
+            ports,
+            payload,
+        } = flow;
         let tables = &self.tables;
         let port = low(ports);
         match step {
@@ -168,7 +252,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             Step::NextHeader => exact(&tables.next_header, u16::from(protocol::UDP)),
             Step::UdpDst => exact(&tables.udp_dst, port),
             Step::Tuple4 => tuple4(&tables.tuple4, from, to, ports),
-            Step::UdpPorts => self.ports(port, best),
+            Step::UdpPorts => ask.ask(port, best, |best| self.ports(port, best)),
             Step::UdpPorts4 => self.address_ports(&tables.udp_ports4, to, port, best),
             Step::Prefix4 => prefix4(&tables.prefix4, to),
             Step::Mask4 => mask4(&tables.mask4, to, best),
@@ -180,14 +264,22 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
 
     /// Searches for IPv6 UDP; `ends` is the source address, then the destination address.
     #[inline(never)]
-    fn udp6(&self, ends: &[u8; 32], ports: u32, payload: &[u8]) -> u32 {
+    fn udp6(&self, ends: &[u8; 32], ports: u32, payload: &[u8], ask: impl Ask) -> u32 {
         self.steps(Class::Udp6, |step, best| {
-            self.udp6_step(step, best, ends, ports, payload)
+            self.udp6_step(step, best, ends, ports, payload, ask)
         })
     }
 
     #[inline(always)]
-    fn udp6_step(&self, step: Step, best: u32, ends: &[u8; 32], ports: u32, payload: &[u8]) -> u32 {
+    fn udp6_step(
+        &self,
+        step: Step,
+        best: u32,
+        ends: &[u8; 32],
+        ports: u32,
+        payload: &[u8],
+        ask: impl Ask,
+    ) -> u32 {
         let tables = &self.tables;
         let port = low(ports);
         match step {
@@ -196,7 +288,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             Step::NextHeader => exact(&tables.next_header, u16::from(protocol::UDP)),
             Step::UdpDst => exact(&tables.udp_dst, port),
             Step::Tuple6 => tuple6(&tables.tuple6, ends, ports),
-            Step::UdpPorts => self.ports(port, best),
+            Step::UdpPorts => ask.ask(port, best, |best| self.ports(port, best)),
             Step::UdpPorts6 => self.address_ports(&tables.udp_ports6, to6(ends), port, best),
             Step::Prefix6 => prefix6(&tables.prefix6, to6(ends)),
             Step::Mask6 => mask6(&tables.mask6, to6(ends), best),
@@ -366,7 +458,7 @@ fn tuple4_further<S: Store>(rules: &Exact<Tuple4, S>, from: u32, to: u32, ports:
 
 #[inline(never)]
 fn tuple6<S: Store>(rules: &Exact<Tuple6, S>, ends: &[u8; 32], ports: u32) -> u32 {
-    let (table, key) = (&rules.table, key6(ends, ports));
+    let (table, key) = (&rules.table, Tuple6::new(ends, ports));
     if let Some(id) = table.find_only(&key) {
         return id;
     }
@@ -380,17 +472,8 @@ fn tuple6<S: Store>(rules: &Exact<Tuple6, S>, ends: &[u8; 32], ports: u32) -> u3
 #[cold]
 #[inline(never)]
 fn tuple6_further<S: Store>(rules: &Exact<Tuple6, S>, ends: &[u8; 32], ports: u32) -> u32 {
-    let (table, key) = (&rules.table, key6(ends, ports));
+    let (table, key) = (&rules.table, Tuple6::new(ends, ports));
     table.find_further(key, table.hash(&key))
-}
-
-#[inline]
-fn key6(ends: &[u8; 32], ports: u32) -> Tuple6 {
-    Tuple6 {
-        from: from6(ends),
-        to: to6(ends),
-        ports,
-    }
 }
 
 #[inline(never)]
@@ -416,10 +499,10 @@ fn mask6<S: Store>(rules: &ByMask<V6, S>, to: V6, best: u32) -> u32 {
 /// Looks for the connection ID of a QUIC header with the wanted form.
 #[inline(never)]
 fn cid<S: Store>(rules: &Cids<S>, payload: &[u8], long: bool, port: u16, best: u32) -> u32 {
-    if payload
-        .first()
-        .is_none_or(|first| (first & 0x80 != 0) != long)
-        || !rules.wants(port)
+    if !rules.wants(port)
+        || payload
+            .first()
+            .is_none_or(|first| (first & 0x80 != 0) != long)
     {
         return NONE;
     }
@@ -502,13 +585,13 @@ fn ends<'a>(ip: Ipv6<'a>) -> &'a [u8; 32] {
 }
 
 #[inline]
-fn from6(ends: &[u8; 32]) -> V6 {
+pub(crate) fn from6(ends: &[u8; 32]) -> V6 {
     let (from, _) = halves(ends);
     from.into()
 }
 
 #[inline]
-fn to6(ends: &[u8; 32]) -> V6 {
+pub(crate) fn to6(ends: &[u8; 32]) -> V6 {
     let (_, to) = halves(ends);
     to.into()
 }

@@ -274,8 +274,8 @@ impl<K: Key, S: Store> Index<S> for PortSets<K, S> {
     /// Address and identity of the set.
     type At = (K, u64);
 
-    fn reserve(&mut self, pool: &mut Pool<S>, _: Self::At) -> Result<(), OutOfMemory> {
-        self.reserve_one(pool)
+    fn reserve(&mut self, pool: &mut Pool<S>, (address, _): Self::At) -> Result<(), OutOfMemory> {
+        self.reserve_one(pool, &address)
     }
 
     fn insert<P, T>(

@@ -41,6 +41,7 @@ extern crate alloc;
 
 mod address;
 mod arena;
+mod batch;
 mod cids;
 mod classifier;
 mod counters;

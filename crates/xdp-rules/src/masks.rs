@@ -128,7 +128,7 @@ impl<A: Address, S: Store> ByMask<A, S> {
         self.filter.words.fill(0);
         self.stale = 0;
         for key in self.table.keys() {
-            let (number, address) = A::unkeyed(key);
+            let (number, address) = A::unkeyed(&key);
             self.filter
                 .add(address.blend(multiplier(number, self.seed)));
         }

@@ -28,6 +28,12 @@ impl<S: Store> PortList<S> {
         }
     }
 
+    /// Tells whether more than one set may have to be asked.
+    #[inline]
+    pub(crate) fn has_several(&self) -> bool {
+        self.heads.len() > 1
+    }
+
     /// Returns the earliest rule whose set, as `holds` tells, has the port, if it is earlier than `best`.
     #[inline]
     pub(crate) fn find(&self, best: u32, holds: impl Fn(u32) -> bool) -> u32 {

@@ -54,7 +54,7 @@ pub(crate) struct PortSets<K, S: Store> {
     addresses: Table<K, S>,
     /// From the identity of a memory to the memory.
     identities: Table<[u32; 2], S>,
-    /// From a chain and a memory to the set.
+    /// From a chain and a memory to the set, for all sets but the first ones of chains: most chains have no other.
     places: Table<[u32; 2], S>,
     chains: S::Buf<Chain>,
     sets: S::Buf<Set>,
@@ -107,10 +107,16 @@ impl<K: Key, S: Store> PortSets<K, S> {
         best
     }
 
-    pub(crate) fn reserve_one(&mut self, pool: &mut Pool<S>) -> Result<(), OutOfMemory> {
+    pub(crate) fn reserve_one(
+        &mut self,
+        pool: &mut Pool<S>,
+        address: &K,
+    ) -> Result<(), OutOfMemory> {
         self.addresses.reserve_one(pool)?;
         self.identities.reserve_one(pool)?;
-        self.places.reserve_one(pool)?;
+        if self.addresses.find(address) != NONE {
+            self.places.reserve_one(pool)?;
+        }
         pool.reserve(&mut self.chains, 1)?;
         pool.reserve(&mut self.sets, 1)?;
         pool.reserve(&mut self.links, 1)?;
@@ -135,7 +141,7 @@ impl<K: Key, S: Store> PortSets<K, S> {
             }
         };
         let memory = self.memory(identity, id)?;
-        let set = self.places.find(&[chain, memory]);
+        let set = self.set_of(chain, memory);
         if let Some(set) = self.sets.get(set as usize) {
             arena.join(Ring::Same, set.head, id);
         } else {
@@ -156,16 +162,32 @@ impl<K: Key, S: Store> PortSets<K, S> {
                 Some(place) => *place = links,
                 None => self.links.try_push(links)?,
             }
-            self.places.insert([chain, memory], set);
             self.connect(chain, previous, set);
             self.connect(chain, set, NONE);
             if previous == NONE {
                 self.addresses.insert(address, set);
+            } else {
+                self.places.insert([chain, memory], set);
             }
             self.join_kin(memory, set);
         }
         self.head = arena.join(Ring::Peers, self.head, id);
         Ok(())
+    }
+
+    /// Returns the set of a chain that has a memory.
+    fn set_of(&self, chain: u32, memory: u32) -> u32 {
+        let first = self.chains.get(chain as usize).map_or(NONE, |c| c.first);
+        if self.memory_of(first) == memory {
+            first
+        } else {
+            self.places.find(&[chain, memory])
+        }
+    }
+
+    /// Returns the memory of a set.
+    fn memory_of(&self, set: u32) -> u32 {
+        self.sets.get(set as usize).map_or(NONE, |set| set.memory)
     }
 
     /// Returns the memory with an identity; if it is new, `id` asks it.
@@ -199,7 +221,7 @@ impl<K: Key, S: Store> PortSets<K, S> {
         let Some(&Links { chain, .. }) = self.links.get(first as usize) else {
             return;
         };
-        let index = self.places.find(&[chain, memory]);
+        let index = self.set_of(chain, memory);
         let (Some(set), Some(&Links { previous, .. })) = (
             self.sets.get_mut(index as usize),
             self.links.get(index as usize),
@@ -240,7 +262,14 @@ impl<K: Key, S: Store> PortSets<K, S> {
                 let unused = &mut self.unused_chain;
                 give(&mut self.chains, unused, chain, |c| &mut c.first);
             }
-            now if now != first => self.addresses.replace(&address, now),
+            now if now != first => {
+                self.addresses.replace(&address, now);
+                // The one that was first takes the place of the one that is now, if it is still there.
+                self.places.remove(&[chain, self.memory_of(now)]);
+                if head != NONE {
+                    self.places.insert([chain, memory], first);
+                }
+            }
             _ => {}
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! Seven slots form a group. A group's control word holds a tag byte for each slot (0 means free) and, in the top byte, how
 //! many keys wanted this group, found it full and went on. A search therefore ends at the first group that nothing has
-//! overflowed, removing leaves no tombstones, and a miss usually costs one load. Control word and slots lie side by side, so
-//! that the slot is on its way into the caches with the word that says which one it is.
+//! overflowed, removing leaves no tombstones, and a miss usually costs one load. The control words lie together, apart from the
+//! slots: two and a half bytes for each key, so that those of all tables stay in the caches near the processor. What has no rule
+//! in a table costs no more than that, and what has one touches one cache line besides.
 
 use crate::NONE;
 use crate::hash::Key;
@@ -18,29 +19,20 @@ const SPILL_SHIFT: u32 = 56;
 /// An overflow count that has reached its end no longer says how many: it stays.
 const SPILL_MAX: u64 = 0xFF;
 
+/// Packed, so that a key of eight-byte words leaves no gap behind the rule.
 #[derive(Clone, Copy, Default)]
+#[repr(C, packed(4))]
 struct Slot<K> {
     key: K,
     id: u32,
 }
 
-/// In this order: the word is read first, and the slots in front are the first ones used.
-#[derive(Clone, Copy, Default)]
-#[repr(C)]
-struct Group<K> {
-    control: u64,
-    slots: [Slot<K>; WIDTH],
-}
-
-impl<K> Group<K> {
-    fn in_use(&self) -> impl Iterator<Item = &Slot<K>> {
-        let used = |(index, slot)| (byte(self.control, index) != 0).then_some(slot);
-        self.slots.iter().enumerate().filter_map(used)
-    }
-}
+type Slots<K> = [Slot<K>; WIDTH];
 
 pub(crate) struct Table<K, S: Store> {
-    groups: S::Buf<Group<K>>,
+    /// One for each group.
+    controls: S::Buf<u64>,
+    slots: S::Buf<Slots<K>>,
     len: usize,
     seed: u64,
     /// The only slot in use, if there is only one: then nothing has to be hashed.
@@ -50,7 +42,8 @@ pub(crate) struct Table<K, S: Store> {
 impl<K: Key, S: Store> Table<K, S> {
     pub(crate) fn new(pool: &Pool<S>, seed: u64) -> Self {
         Self {
-            groups: pool.buffer(),
+            controls: pool.buffer(),
+            slots: pool.buffer(),
             len: 0,
             seed,
             only: Slot::default(),
@@ -75,7 +68,7 @@ impl<K: Key, S: Store> Table<K, S> {
     #[inline]
     pub(crate) fn find_only(&self, key: &K) -> Option<u32> {
         (self.len == 1).then(|| {
-            if self.only.key.same(key) {
+            if { self.only.key }.same(key) {
                 self.only.id
             } else {
                 NONE
@@ -88,7 +81,7 @@ impl<K: Key, S: Store> Table<K, S> {
         key.hash(self.seed)
     }
 
-    /// Does the same with the key's hash known.
+    /// Does the same as [`Table::find`] with the key's hash known, where there are two keys or more.
     #[inline]
     pub(crate) fn find_hashed(&self, key: &K, hash: u64) -> u32 {
         match self.find_soon(key, hash) {
@@ -101,16 +94,16 @@ impl<K: Key, S: Store> Table<K, S> {
     /// answer is `None`, and [`Table::find_further`] has to be asked.
     #[inline]
     pub(crate) fn find_soon(&self, key: &K, hash: u64) -> Option<u32> {
-        let Some(group) = self.groups.get(self.home(hash)) else {
+        let home = self.home(hash);
+        let Some(&control) = self.controls.get(home) else {
             return Some(NONE);
         };
-        let hits = equal_bytes(group.control, tag(hash).wrapping_mul(EACH));
-        // Without a hit there is no such slot.
-        match group.slots.get(first_of(hits)) {
-            Some(slot) if slot.key.same(key) => Some(slot.id),
-            None if group.control >> SPILL_SHIFT == 0 => Some(NONE),
-            _ => None,
+        let hits = equal_bytes(control, tag(hash).wrapping_mul(EACH));
+        if hits == 0 {
+            return (control >> SPILL_SHIFT == 0).then_some(NONE);
         }
+        let slot = self.slot((home, first_of(hits)))?;
+        { slot.key }.same(key).then_some(slot.id)
     }
 
     /// The key comes by value: a reference would force it into memory before it is known whether this is called.
@@ -127,36 +120,37 @@ impl<K: Key, S: Store> Table<K, S> {
     #[inline]
     fn home(&self, hash: u64) -> usize {
         // The upper half of the hash as a fraction of the groups, of which there are less than 2^32.
-        ((hash >> 32).wrapping_mul(self.groups.len() as u64) >> 32) as usize
+        ((hash >> 32).wrapping_mul(self.controls.len() as u64) >> 32) as usize
     }
 
     fn next(&self, group: usize) -> usize {
         let next = group.wrapping_add(1);
-        if next < self.groups.len() { next } else { 0 }
+        if next < self.controls.len() { next } else { 0 }
     }
 
     /// Returns the number of groups, which have between 3 and 4 keys each when there are many.
     pub(crate) fn groups(&self) -> usize {
-        self.groups.len()
+        self.controls.len()
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
-        self.slots_in_use().map(|slot| &slot.key)
+    pub(crate) fn keys(&self) -> impl Iterator<Item = K> {
+        self.slots_in_use().map(|slot| slot.key)
     }
 
     fn slots_in_use(&self) -> impl Iterator<Item = &Slot<K>> {
-        self.groups.iter().flat_map(Group::in_use)
+        in_use(&self.controls, &self.slots)
     }
 
+    #[inline]
     fn slot(&self, (group, index): (usize, usize)) -> Option<&Slot<K>> {
-        self.groups.get(group)?.slots.get(index)
+        self.slots.get(group)?.get(index)
     }
 
     /// Changes the rule for a key that is there.
     pub(crate) fn replace(&mut self, key: &K, id: u32) {
         if let Some((group, index)) = self.locate(key)
-            && let Some(group) = self.groups.get_mut(group)
-            && let Some(slot) = group.slots.get_mut(index)
+            && let Some(slots) = self.slots.get_mut(group)
+            && let Some(slot) = slots.get_mut(index)
         {
             slot.id = id;
             self.only = *slot;
@@ -165,7 +159,7 @@ impl<K: Key, S: Store> Table<K, S> {
 
     /// Makes sure that the next [`Table::insert`] succeeds.
     pub(crate) fn reserve_one(&mut self, pool: &mut Pool<S>) -> Result<(), OutOfMemory> {
-        let groups = self.groups.len();
+        let groups = self.controls.len();
         if self.len < groups.saturating_mul(FULL) {
             return Ok(());
         }
@@ -176,13 +170,22 @@ impl<K: Key, S: Store> Table<K, S> {
         if groups >= NONE as usize {
             return Err(OutOfMemory);
         }
-        let fresh = pool.filled(groups, Group::default())?;
-        let old = core::mem::replace(&mut self.groups, fresh);
+        let controls = pool.filled(groups, 0)?;
+        let slots = match pool.filled(groups, Slots::default()) {
+            Ok(slots) => slots,
+            Err(error) => {
+                pool.release(controls);
+                return Err(error);
+            }
+        };
+        let controls = core::mem::replace(&mut self.controls, controls);
+        let slots = core::mem::replace(&mut self.slots, slots);
         self.len = 0;
-        for slot in old.iter().flat_map(Group::in_use) {
+        for slot in in_use(&controls, &slots) {
             self.insert(slot.key, slot.id);
         }
-        pool.release(old);
+        pool.release(controls);
+        pool.release(slots);
         Ok(())
     }
 
@@ -190,21 +193,23 @@ impl<K: Key, S: Store> Table<K, S> {
     pub(crate) fn insert(&mut self, key: K, id: u32) {
         let hash = key.hash(self.seed);
         let mut home = self.home(hash);
-        for _ in 0..self.groups.len() {
+        for _ in 0..self.controls.len() {
             let next = self.next(home);
-            let Some(group) = self.groups.get_mut(home) else {
+            let (Some(control), Some(slots)) =
+                (self.controls.get_mut(home), self.slots.get_mut(home))
+            else {
                 return;
             };
-            let free = equal_bytes(group.control, 0);
-            if let Some(slot) = group.slots.get_mut(first_of(free)) {
+            let free = equal_bytes(*control, 0);
+            if let Some(slot) = slots.get_mut(first_of(free)) {
                 *slot = Slot { key, id };
-                group.control |= tag(hash) << (free.trailing_zeros() & !7);
+                *control |= tag(hash) << (free.trailing_zeros() & !7);
                 self.len = self.len.wrapping_add(1);
                 self.only = Slot { key, id };
                 return;
             }
-            if group.control >> SPILL_SHIFT != SPILL_MAX {
-                group.control = group.control.wrapping_add(1 << SPILL_SHIFT);
+            if *control >> SPILL_SHIFT != SPILL_MAX {
+                *control = control.wrapping_add(1 << SPILL_SHIFT);
             }
             home = next;
         }
@@ -218,16 +223,16 @@ impl<K: Key, S: Store> Table<K, S> {
         let mut passed = self.home(self.hash(key));
         while passed != home {
             let next = self.next(passed);
-            let Some(group) = self.groups.get_mut(passed) else {
+            let Some(control) = self.controls.get_mut(passed) else {
                 return;
             };
-            if group.control >> SPILL_SHIFT != SPILL_MAX {
-                group.control = group.control.wrapping_sub(1 << SPILL_SHIFT);
+            if *control >> SPILL_SHIFT != SPILL_MAX {
+                *control = control.wrapping_sub(1 << SPILL_SHIFT);
             }
             passed = next;
         }
-        if let Some(group) = self.groups.get_mut(home) {
-            group.control &= !(0xFF << (index * 8));
+        if let Some(control) = self.controls.get_mut(home) {
+            *control &= !(0xFF << (index * 8));
             self.len = self.len.wrapping_sub(1);
         }
         if self.len == 1 {
@@ -238,9 +243,9 @@ impl<K: Key, S: Store> Table<K, S> {
 
     /// Renames every rule.
     pub(crate) fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        for group in self.groups.iter_mut() {
-            for (index, slot) in group.slots.iter_mut().enumerate() {
-                if byte(group.control, index) != 0 {
+        for (&control, slots) in self.controls.iter().zip(self.slots.iter_mut()) {
+            for (index, slot) in slots.iter_mut().enumerate() {
+                if byte(control, index) != 0 {
                     slot.id = rename(slot.id);
                     self.only = *slot;
                 }
@@ -256,24 +261,32 @@ impl<K: Key, S: Store> Table<K, S> {
     fn locate_hashed(&self, key: &K, hash: u64) -> Option<(usize, usize)> {
         let splat = tag(hash).wrapping_mul(EACH);
         let mut at = self.home(hash);
-        for _ in 0..self.groups.len() {
-            let group = self.groups.get(at)?;
-            let mut hits = equal_bytes(group.control, splat);
+        for _ in 0..self.controls.len() {
+            let control = *self.controls.get(at)?;
+            let mut hits = equal_bytes(control, splat);
             while hits != 0 {
                 let index = first_of(hits);
                 // A mark that is wrong is on a slot in use all the same: it differs from the tag in one bit.
-                if group.slots.get(index)?.key.same(key) {
+                if { self.slot((at, index))?.key }.same(key) {
                     return Some((at, index));
                 }
                 hits &= hits.wrapping_sub(1);
             }
-            if group.control >> SPILL_SHIFT == 0 {
+            if control >> SPILL_SHIFT == 0 {
                 return None;
             }
             at = self.next(at);
         }
         None
     }
+}
+
+/// Returns the slots that have a tag.
+fn in_use<'a, K>(controls: &'a [u64], slots: &'a [Slots<K>]) -> impl Iterator<Item = &'a Slot<K>> {
+    controls.iter().zip(slots).flat_map(|(&control, slots)| {
+        let used = move |(index, slot)| (byte(control, index) != 0).then_some(slot);
+        slots.iter().enumerate().filter_map(used)
+    })
 }
 
 #[inline]

@@ -4,6 +4,7 @@ use crate::NONE;
 use crate::address::{Address, ToAddress, V6};
 use crate::arena::Arena;
 use crate::cids::Cids;
+use crate::find::{from6, to6};
 use crate::hash::{Key, ODD, fold};
 use crate::index::{ByPrefix, Exact, Index, Single};
 use crate::masks::ByMask;
@@ -52,6 +53,18 @@ pub(crate) struct Tuple6 {
     pub(crate) from: V6,
     pub(crate) to: V6,
     pub(crate) ports: u32,
+}
+
+impl Tuple6 {
+    /// Makes a key of the source and the destination address, one behind the other, and the ports.
+    #[inline]
+    pub(crate) fn new(ends: &[u8; 32], ports: u32) -> Self {
+        Self {
+            from: from6(ends),
+            to: to6(ends),
+            ports,
+        }
+    }
 }
 
 impl Key for Tuple6 {

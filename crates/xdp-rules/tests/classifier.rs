@@ -1,8 +1,14 @@
 //! What callers of the classifier rely on, beside its answers.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use xdp_abi::Port;
 use xdp_packet::{Depth, Frame, FrameBuilder};
 use xdp_rules::oracle::{PortBits, Random, Universe};
-use xdp_rules::{Classifier, Heap, HitCounters, NoPorts, OutOfMemory, Pattern, RuleKey, Store};
+use xdp_rules::{
+    AddressPorts, Classifier, Heap, HitCounters, NoPorts, OutOfMemory, Pattern, PortSet, RuleKey,
+    Store,
+};
 
 type Plain = Classifier<NoPorts, u32, Heap>;
 
@@ -246,4 +252,61 @@ fn port_sets_stay_live() {
     assert!(rules.classify(&Frame::new(&frame)).is_some());
     set.set(4433, false);
     assert!(rules.classify(&Frame::new(&frame)).is_none());
+}
+
+/// A set that is only told apart from others.
+struct Named(u64);
+
+impl PortSet for Named {
+    fn contains(&self, _: Port) -> bool {
+        self.0 & 1 != 0
+    }
+
+    fn identity(&self) -> u64 {
+        self.0
+    }
+}
+
+#[test]
+fn rules_with_sets_and_addresses_of_their_own_take_at_most_200_bytes_each() {
+    let mut rules = Classifier::<Named, u32, Heap>::new(Heap, 1, usize::MAX);
+    rules.reserve(10_000).expect("memory");
+    for number in 0..10_000u32 {
+        let at = AddressPorts {
+            address: Ipv6Addr::from_bits(u128::from(number) << 40),
+            ports: Named(number.into()),
+        };
+        let pattern = Pattern::Ipv6UdpPortSet(at);
+        rules.push(pattern, number).expect("memory");
+    }
+    let each = rules.memory_bytes() / rules.len();
+    assert!(each <= 200, "{each} bytes for each rule");
+}
+
+#[test]
+fn sets_of_one_address_take_the_place_of_the_first_one() {
+    let address = Ipv4Addr::new(10, 0, 0, 1);
+    let sets: Vec<PortBits> = (0..3).map(|_| PortBits::default()).collect();
+    sets.iter().for_each(|set| set.set(53, true));
+    let mut rules = Classifier::<&PortBits, u32, Heap>::new(Heap, 1, usize::MAX);
+    let keys: Vec<RuleKey> = [0, 1, 2, 0, 1, 0]
+        .iter()
+        .map(|&set| {
+            let ports = &sets[set];
+            let pattern = Pattern::Ipv4UdpPortSet(AddressPorts { address, ports });
+            rules.push(pattern, 0).expect("memory")
+        })
+        .collect();
+    let frame = FrameBuilder::new()
+        .ipv4(Ipv4Addr::LOCALHOST, address)
+        .udp(1, 53)
+        .finish();
+    // The set of the first rule moves behind the others, is taken, comes first again, and goes for good.
+    for (remove, first) in [(0, 1), (1, 2), (3, 2), (2, 4), (4, 5)] {
+        assert!(rules.remove(keys[remove]).is_some());
+        let hit = rules.classify(&Frame::new(&frame)).expect("a set holds it");
+        assert_eq!(hit.key, keys[first]);
+    }
+    assert!(rules.remove(keys[5]).is_some());
+    assert_eq!(rules.classify(&Frame::new(&frame)), None);
 }

@@ -1,6 +1,6 @@
 //! The comparison: oracle, walker and classifier must name the same rule.
 
-use super::hot::Compiled;
+use super::hot::{self, Compiled};
 use super::{PortBits, Random, Universe, matches};
 use crate::pattern::Pattern;
 use crate::store::Heap;
@@ -20,6 +20,27 @@ pub struct Equivalence {
     pub matched: u64,
     /// Lists that were built.
     pub lists: u64,
+    /// Frames of the list in hand that are still to be classified together.
+    waiting: Vec<Waiting>,
+    /// How many frames are classified together.
+    together: usize,
+}
+
+/// A frame that was classified alone.
+#[derive(Debug)]
+struct Waiting {
+    bytes: Vec<u8>,
+    /// Sizes of its buffers.
+    sizes: Vec<usize>,
+    expected: Option<RuleKey>,
+}
+
+impl Waiting {
+    fn parts(&self) -> Vec<&[u8]> {
+        let mut rest = self.bytes.as_slice();
+        let cut = |size: &usize| rest.split_off(..*size).unwrap_or_default();
+        self.sizes.iter().map(cut).collect()
+    }
 }
 
 /// Two answers that differ.
@@ -37,6 +58,8 @@ impl Equivalence {
             pairs: 0,
             matched: 0,
             lists: 0,
+            waiting: Vec::new(),
+            together: 1,
         }
     }
 
@@ -72,6 +95,7 @@ impl Equivalence {
         self.compare_frames(&world, &compiled, &rules)?;
         if !frame.is_empty() {
             self.compare_everywhere(&compiled, &rules, frame)?;
+            self.compare_waiting(&compiled, &rules)?;
         }
         for _ in 0..self.random.below(4) {
             self.shrink(&mut compiled, &mut rules)?;
@@ -149,6 +173,7 @@ impl Equivalence {
         compiled: &Compiled<'_>,
         rules: &[Rule<'_>],
     ) -> Result<(), Mismatch> {
+        self.together = self.random.below(40).saturating_add(1);
         for _ in 0..8 {
             let frame = world.frame(&mut self.random);
             // Whole, then split everywhere or at random, then truncated everywhere or at random.
@@ -161,6 +186,35 @@ impl Equivalence {
                 let cut = frame.get(..len).unwrap_or(&frame);
                 let parts = self.split(cut);
                 self.compare(compiled, rules, cut, &parts)?;
+            }
+        }
+        self.compare_waiting(compiled, rules)
+    }
+
+    /// Compares what is found for the waiting frames when all of them are looked at together.
+    fn compare_waiting(
+        &mut self,
+        compiled: &Compiled<'_>,
+        rules: &[Rule<'_>],
+    ) -> Result<(), Mismatch> {
+        let waiting = core::mem::take(&mut self.waiting);
+        let parts: Vec<Vec<&[u8]>> = waiting.iter().map(Waiting::parts).collect();
+        let frames: Vec<Frame<'_>> = parts.iter().map(|p| Frame::from_buffers(p)).collect();
+        let mut hits = alloc::vec![None; frames.len()];
+        hot::classify_many(compiled, &frames, &mut hits);
+        for (index, (waiting, hit)) in waiting.iter().zip(&hits).enumerate() {
+            let found = hit.map(|hit| hit.key);
+            if found != waiting.expected {
+                let named =
+                    |key: Option<RuleKey>| rules.iter().find(|(_, other)| Some(*other) == key);
+                return Err(Mismatch(format!(
+                    "frame {index} of {} together, {:02x?} in parts of {:?}\nexpected {:?}\nclassified {:?}",
+                    frames.len(),
+                    waiting.bytes,
+                    waiting.sizes,
+                    named(waiting.expected),
+                    named(found),
+                )));
             }
         }
         Ok(())
@@ -215,7 +269,15 @@ impl Equivalence {
         let classified = compiled.classify(&frame).map(|hit| hit.key);
         self.pairs = self.pairs.wrapping_add(1);
         self.matched = self.matched.wrapping_add(u64::from(expected.is_some()));
-        if expected == walked && expected == found && expected == classified {
+        if [walked, found, classified] == [expected; 3] {
+            self.waiting.push(Waiting {
+                bytes: bytes.to_vec(),
+                sizes: parts.iter().map(|part| part.len()).collect(),
+                expected,
+            });
+            if self.waiting.len() == self.together {
+                self.compare_waiting(compiled, rules)?;
+            }
             return Ok(());
         }
         let named = |key: Option<RuleKey>| rules.iter().find(|(_, other)| Some(*other) == key);

@@ -1,7 +1,7 @@
 //! Matching, compiled once for real types, so that a test can look at what the compiler made of it.
 
 use super::PortBits;
-use crate::classifier::Classifier;
+use crate::classifier::{Classifier, Hit};
 use crate::store::Heap;
 use xdp_packet::{Frame, Packet};
 
@@ -13,6 +13,21 @@ pub type Compiled<'a> = Classifier<&'a PortBits, u32, Heap>;
 #[must_use]
 pub fn classify(rules: &Compiled<'_>, frame: &Frame<'_>) -> Option<u32> {
     rules.classify(frame).map(|hit| *hit.value)
+}
+
+/// Classifies frames, which are as many as the places for their rules.
+#[inline(never)]
+pub fn classify_many<'r>(
+    rules: &'r Compiled<'_>,
+    frames: &[Frame<'_>],
+    hits: &mut [Option<Hit<'r, u32>>],
+) {
+    let mut places = hits.iter_mut();
+    rules.classify_many(frames.iter().copied(), |hit| {
+        if let Some(place) = places.next() {
+            *place = hit;
+        }
+    });
 }
 
 /// Finds the rule for a parsed packet.

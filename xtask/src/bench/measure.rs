@@ -109,17 +109,12 @@ impl Bench {
                 samples.push(elapsed.as_nanos() as f64 / operations as f64);
             }
         }
-        let mut results: Vec<Measurement> = contenders
+        let first = samples.first().cloned().unwrap_or_default();
+        let results = contenders
             .iter()
             .zip(samples)
-            .map(|(contender, samples)| Measurement::of(&contender.name, samples))
+            .map(|(contender, samples)| Measurement::of(&contender.name, samples, &first))
             .collect();
-        if let Some((min, median)) = results.first().map(|first| (first.min_ns, first.median_ns)) {
-            for result in &mut results {
-                result.min_ratio = result.min_ns / min;
-                result.median_ratio = result.median_ns / median;
-            }
-        }
         Ok(Some(Case {
             name,
             notes: Vec::new(),
@@ -148,25 +143,35 @@ pub(crate) struct Measurement {
     pub(crate) median_ns: f64,
     /// Fastest slice, relative to the first contender of the case.
     pub(crate) min_ratio: f64,
-    /// Middle slice, relative to the first contender of the case.
+    /// The middle one among the ratios of a slice to the first contender's slice just before it: what the machine did meanwhile met
+    /// both.
     pub(crate) median_ratio: f64,
     /// Slices measured.
     pub(crate) slices: usize,
 }
 
 impl Measurement {
-    fn of(name: &str, mut samples: Vec<f64>) -> Self {
-        samples.sort_by(f64::total_cmp);
-        let at = |index: usize| samples.get(index).copied().unwrap_or(f64::NAN);
+    fn of(name: &str, samples: Vec<f64>, first: &[f64]) -> Self {
+        let ratios = samples.iter().zip(first).map(|(own, first)| own / first);
+        let (_, median_ratio) = min_and_median(ratios.collect());
+        let (first_ns, _) = min_and_median(first.to_vec());
+        let slices = samples.len();
+        let (min_ns, median_ns) = min_and_median(samples);
         Self {
             name: name.to_owned(),
-            min_ns: at(0),
-            median_ns: at(samples.len() / 2),
-            min_ratio: 1.0,
-            median_ratio: 1.0,
-            slices: samples.len(),
+            min_ns,
+            median_ns,
+            min_ratio: min_ns / first_ns,
+            median_ratio,
+            slices,
         }
     }
+}
+
+fn min_and_median(mut samples: Vec<f64>) -> (f64, f64) {
+    samples.sort_by(f64::total_cmp);
+    let at = |index: usize| samples.get(index).copied().unwrap_or(f64::NAN);
+    (at(0), at(samples.len() / 2))
 }
 
 /// One case: the same work done by several contenders.
@@ -200,24 +205,25 @@ pub(crate) struct Target {
 }
 
 impl Case {
-    /// Compares the first contender with the best of the named ones.
+    /// Compares the first contender with each of the named ones, slice by slice.
     pub(crate) fn against_peers(mut self, names: &[&str]) -> Self {
         let (mut min_ns, mut median_ns) = (f64::INFINITY, f64::INFINITY);
+        let (mut min_met, mut median_met) = (true, true);
         for peer in &self.results {
             if names.contains(&peer.name.as_str()) {
                 min_ns = min_ns.min(peer.min_ns);
                 median_ns = median_ns.min(peer.median_ns);
+                min_met &= peer.min_ratio >= 1.0;
+                median_met &= peer.median_ratio >= 1.0;
             }
         }
-        if let Some(first) = self.results.first() {
-            self.target = Some(Target {
-                ns: min_ns,
-                min_ns,
-                median_ns,
-                min_met: first.min_ns <= min_ns,
-                median_met: first.median_ns <= median_ns,
-            });
-        }
+        self.target = Some(Target {
+            ns: min_ns,
+            min_ns,
+            median_ns,
+            min_met,
+            median_met,
+        });
         self
     }
 

@@ -145,7 +145,15 @@ fn find(
     let compiled = &compiled;
     verify(name, compiled, rules, frames)?;
     let mut contenders = vec![
-        over("classifier", frames, |bytes| {
+        over_many("classifier", frames, move |frames| {
+            let (mut values, mut next) = ([0; BATCH], 0);
+            compiled.classify_many(frames.iter().map(|bytes| Frame::new(bytes)), |hit| {
+                values[next] = hit.map_or(u32::MAX, |hit| *hit.value);
+                next += 1;
+            });
+            values
+        }),
+        over("classifier, frame by frame", frames, |bytes| {
             let hit = compiled.classify(&Frame::new(bytes));
             hit.map_or(u32::MAX, |hit| *hit.value)
         }),
@@ -220,6 +228,33 @@ fn over<'a>(name: &str, frames: &'a Frames, decide: impl Fn(&[u8]) -> u32 + 'a) 
     })
 }
 
+/// A contender that decides about the frames by the batch, as a driver does that is handed chains of them.
+fn over_many<'a>(
+    name: &str,
+    frames: &'a Frames,
+    decide: impl Fn(&[&[u8]; BATCH]) -> [u32; BATCH] + 'a,
+) -> Contender<'a> {
+    let count = frames.len().next_multiple_of(BATCH);
+    let frames: Vec<&[u8]> = frames.slices().into_iter().cycle().take(count).collect();
+    let mut next = 0;
+    let mut batches = move |count: u64| {
+        let batches = frames.as_chunks::<BATCH>().0;
+        for _ in 0..count {
+            black_box(decide(black_box(&batches[next])));
+            next += 1;
+            if next == batches.len() {
+                next = 0;
+            }
+        }
+    };
+    Contender::timed(name, BATCH as u64, move |iterations| {
+        batches(iterations.min((count / BATCH) as u64));
+        let start = Instant::now();
+        batches(iterations);
+        start.elapsed()
+    })
+}
+
 /// Checks that what will be measured is right.
 fn verify(
     name: &str,
@@ -227,14 +262,19 @@ fn verify(
     rules: &[Rule<'_>],
     frames: &Frames,
 ) -> anyhow::Result<()> {
+    let slices = frames.slices();
+    let many: Vec<Frame<'_>> = slices.iter().map(|bytes| Frame::new(bytes)).collect();
+    let mut hits = Vec::new();
+    compiled.classify_many(many, |hit| hits.push(hit.map(|hit| *hit.value)));
     let step = (frames.len() / 256).max(1);
-    for (index, bytes) in frames.slices().into_iter().enumerate().step_by(step) {
+    for (index, bytes) in slices.into_iter().enumerate().step_by(step) {
         let packet = Packet::parse_slice(bytes, Depth::Upper);
         let expected = walker::walk(rules, &packet).map(|index| index as u32);
         let found = compiled.classify(&Frame::new(bytes)).map(|hit| *hit.value);
+        let among_many = hits[index];
         anyhow::ensure!(
-            expected == found && expected.is_some(),
-            "{name}: frame {index} is decided by rule {expected:?}, not {found:?}"
+            expected == found && among_many == expected && expected.is_some(),
+            "{name}: frame {index} is decided by rule {expected:?}, not {found:?} or {among_many:?}"
         );
     }
     Ok(())

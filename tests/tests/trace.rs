@@ -277,6 +277,25 @@ fn s09_1_e17_e18_e19_a_wait_goes_on_after_its_request_was_made() {
 }
 
 #[test]
+fn s09_1_e19_a_cancelled_wait_is_told_of() {
+    scene(|s| {
+        let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
+        listen(s, PER_IO, XSK);
+        let waiting = socket.xsk.notify_async(NotifyFlags::WAIT_RX).unwrap();
+        let events = Events::take(s);
+        let start = events.get(17, PER_IO, XSK);
+        let (id, request) = (start.wide(0), start.wide(8));
+        assert!(waiting.cancel().unwrap());
+        let events = Events::take(s);
+        assert_eq!(events.ids(), [19]);
+        let done = events.get(19, PER_IO, XSK);
+        assert_eq!((done.wide(0), done.wide(8)), (id, request));
+        // STATUS_CANCELLED.
+        assert_eq!((done.number(16), done.size()), (0xC000_0120, 20));
+    });
+}
+
+#[test]
 fn s09_1_levels_and_keywords_choose_events() {
     scene(|s| {
         let socket = s.app.socket(s.nic, Setup::tx()).unwrap();

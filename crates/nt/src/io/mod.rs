@@ -14,4 +14,4 @@ pub use self::driver::{Driver, DriverObject, DriverSlot, entry};
 pub use self::ea::{Ea, Eas};
 pub use self::irp::{Completion, Irp};
 pub use self::request::{Control, Create, FastControl};
-pub use self::slot::IrpSlot;
+pub use self::slot::{Cancelled, IrpSlot};

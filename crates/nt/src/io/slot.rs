@@ -16,8 +16,20 @@ use crate::sys::{DEVICE_OBJECT, IRP, PDRIVER_CANCEL};
 /// A request in the slot is completed either by whoever takes it out or, when its requestor cancels it or goes away,
 /// as [`Status::CANCELLED`]; never by both.
 #[derive(Debug)]
-pub struct IrpSlot {
+pub struct IrpSlot<N = ()> {
     parked: SpinLock<Option<Parked>>,
+    note: N,
+}
+
+/// Hears of requests in a slot that were cancelled: they complete without their driver's doing.
+pub trait Cancelled: Send + Sync + 'static {
+    /// A request, by its address, is about to complete as [`Status::CANCELLED`]. At DISPATCH_LEVEL or below.
+    fn cancelled(&self, request: usize);
+}
+
+/// Nobody hears of it.
+impl Cancelled for () {
+    fn cancelled(&self, _request: usize) {}
 }
 
 #[derive(PartialEq, Eq)]
@@ -30,11 +42,28 @@ impl IrpSlot {
     /// An empty slot.
     #[must_use]
     pub const fn new() -> Self {
+        Self::with_note(())
+    }
+}
+
+impl<N> IrpSlot<N> {
+    /// An empty slot whose cancellations somebody hears of.
+    #[must_use]
+    pub const fn with_note(note: N) -> Self {
         Self {
             parked: SpinLock::new(None),
+            note,
         }
     }
 
+    /// Who hears of cancellations.
+    #[must_use]
+    pub const fn note(&self) -> &N {
+        &self.note
+    }
+}
+
+impl<N: Cancelled> IrpSlot<N> {
     /// Puts a request into the slot; its dispatch routine returns that it is pending.
     ///
     /// # Errors
@@ -52,7 +81,7 @@ impl IrpSlot {
         unsafe { (*overlay(irp)).DriverContext[0] = context.cast() };
         // SAFETY: owned, as above.
         let cancel = unsafe { cancel_routine(irp) };
-        cancel.swap(cancel_fn(), Ordering::SeqCst);
+        cancel.swap(cancel_fn::<N>(), Ordering::SeqCst);
         // SAFETY: owned, as above.
         let flag = unsafe { &raw const (*irp.as_ptr()).Cancel };
         // SAFETY: others set the flag at any time, so it is read as it is.
@@ -62,6 +91,7 @@ impl IrpSlot {
             drop(parked);
             // SAFETY: never stored in the slot, and the routine is withdrawn.
             drop(unsafe { Arc::from_raw(context.cast_const()) });
+            slot.note.cancelled(irp.addr().get());
             // SAFETY: owned.
             let _ = unsafe { Irp::new(irp) }.complete(Status::CANCELLED, 0);
             return Ok(Completion::new(Status::PENDING));
@@ -116,14 +146,14 @@ unsafe fn cancel_routine<'a>(irp: NonNull<IRP>) -> &'a AtomicPtr<()> {
     unsafe { AtomicPtr::from_ptr(word.cast()) }
 }
 
-fn cancel_fn() -> *mut () {
-    let routine: PDRIVER_CANCEL = Some(cancel);
+fn cancel_fn<N: Cancelled>() -> *mut () {
+    let routine: PDRIVER_CANCEL = Some(cancel::<N>);
     // SAFETY: a nullable function pointer is a pointer.
     unsafe { mem::transmute::<PDRIVER_CANCEL, *mut ()>(routine) }
 }
 
 kernel_fn! {
-    unsafe fn cancel(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
+    unsafe fn cancel<N: Cancelled>(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
         let Some(irp) = NonNull::new(irp) else {
             return;
         };
@@ -134,13 +164,14 @@ kernel_fn! {
         // SAFETY: whoever withdrew the routine owns the request: this call does.
         let context = unsafe { (*overlay(irp)).DriverContext[0] };
         // SAFETY: put there by `park`, and taken back once.
-        let slot = unsafe { Arc::<IrpSlot>::from_raw(context.cast::<IrpSlot>().cast_const()) };
+        let slot = unsafe { Arc::<IrpSlot<N>>::from_raw(context.cast::<IrpSlot<N>>().cast_const()) };
         // `park` may still hold the lock between announcing this routine and storing the request.
         let mut parked = slot.parked.lock();
         if parked.as_ref().is_some_and(|parked| parked.0 == irp) {
             *parked = None;
         }
         drop(parked);
+        slot.note.cancelled(irp.addr().get());
         // SAFETY: owned, as above.
         let _ = unsafe { Irp::new(irp) }.complete(Status::CANCELLED, 0);
     }

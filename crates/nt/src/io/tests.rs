@@ -1,11 +1,12 @@
 extern crate std;
 
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::vec::Vec;
 
 use super::ea::{Ea, Eas};
 use super::irp::Irp;
-use super::slot::IrpSlot;
+use super::slot::{Cancelled, IrpSlot};
 use crate::fake::{COMPLETED, blocks};
 use crate::pool::{Arc, Tag};
 use crate::status::Status;
@@ -181,6 +182,38 @@ fn a_request_that_is_cancelled_already_is_not_parked() {
     assert_eq!(request.completions(), [(Status::CANCELLED.0, 0)]);
     assert!(!slot.is_taken());
     assert_eq!(Arc::references(&slot), 1);
+}
+
+/// The last request that was cancelled.
+struct Last(AtomicUsize);
+
+impl Cancelled for Last {
+    fn cancelled(&self, request: usize) {
+        self.0.store(request, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn who_has_a_slot_hears_of_cancelled_requests_only() {
+    let slot = Arc::new(TAG, IrpSlot::with_note(Last(AtomicUsize::new(0)))).unwrap();
+    let last = || slot.note().0.swap(0, Ordering::Relaxed);
+    let mut request = Request::new();
+    assert!(IrpSlot::park(&slot, request.dispatch()).is_ok());
+    let _ = slot.take().unwrap().complete(Status::SUCCESS, 0);
+    assert_eq!(last(), 0);
+    let mut request = Request::new();
+    let irp = request.dispatch();
+    let address = irp.address();
+    assert!(IrpSlot::park(&slot, irp).is_ok());
+    assert!(request.cancel());
+    assert_eq!(last(), address);
+    // Cancelled before it was parked.
+    let mut request = Request::new();
+    request.irp.Cancel = 1;
+    let irp = request.dispatch();
+    let address = irp.address();
+    assert!(IrpSlot::park(&slot, irp).is_ok());
+    assert_eq!(last(), address);
 }
 
 #[test]

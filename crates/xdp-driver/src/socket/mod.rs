@@ -148,6 +148,7 @@ impl Socket {
             tx: None,
         };
         let socket = Self {
+            waiter: Waiter::new(&services)?,
             services,
             mode,
             state: SocketState::new(),
@@ -157,7 +158,6 @@ impl Socket {
             rx_queue: AtomicUsize::new(0),
             receives: AtomicBool::new(false),
             tx_queue: SpinLock::new(None),
-            waiter: Waiter::new()?,
             statistics: Counters::default(),
             errors: Errors::default(),
             rx_processor: Profile::new(profiles),

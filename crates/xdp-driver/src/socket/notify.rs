@@ -1,9 +1,9 @@
 //! Poking and waiting.
 
-use core::sync::atomic::{AtomicU32, Ordering, fence};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 use core::time::Duration;
 
-use nt::io::{Completion, Control as Request, FastControl, Irp, IrpSlot};
+use nt::io::{Cancelled, Completion, Control as Request, FastControl, Irp, IrpSlot};
 use nt::memory::UserSlice;
 use nt::sync::{Event, SpinLock};
 use nt::{Arc, Passive, Result, Status};
@@ -13,6 +13,7 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::state::State;
 use super::{Socket, TxLink};
 use crate::control::read_user;
+use crate::driver::Services;
 use crate::trace::{Field, TraceEvent};
 
 const KNOWN_FLAGS: u32 = NotifyFlags::POKE_RX.0
@@ -28,7 +29,29 @@ pub(super) struct Waiter {
     armed: AtomicU32,
     turn: SpinLock<Turn>,
     event: Event,
-    parked: Arc<IrpSlot>,
+    parked: Arc<IrpSlot<Traced>>,
+}
+
+/// Tells those who trace of waits that are cancelled.
+struct Traced {
+    services: Arc<Services>,
+    /// The socket by its address.
+    socket: AtomicUsize,
+}
+
+impl Cancelled for Traced {
+    fn cancelled(&self, request: usize) {
+        let trace = &self.services.trace;
+        trace.note(TraceEvent::NOTIFY_ASYNC_COMPLETE, || {
+            let socket = self.socket.load(Ordering::Relaxed);
+            let status = Status::CANCELLED.0.cast_unsigned();
+            [
+                Field::Wide(socket),
+                Field::Wide(request),
+                Field::Number(status),
+            ]
+        });
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,12 +67,16 @@ enum Turn {
 }
 
 impl Waiter {
-    pub(super) fn new() -> Result<Self> {
+    pub(super) fn new(services: &Arc<Services>) -> Result<Self> {
+        let traced = Traced {
+            services: services.clone(),
+            socket: AtomicUsize::new(0),
+        };
         Ok(Self {
             armed: AtomicU32::new(0),
             turn: SpinLock::new(Turn::Free),
             event: Event::manual_reset(crate::TAG, false)?,
-            parked: Arc::new(crate::TAG, IrpSlot::new())?,
+            parked: Arc::new(crate::TAG, IrpSlot::with_note(traced))?,
         })
     }
 
@@ -166,6 +193,12 @@ impl Socket {
         }
         // Parked, the request may be completed by others at any time: the event comes first.
         self.note_stop(address, Status::PENDING, 0);
+        let this = core::ptr::from_ref(self).addr();
+        self.waiter
+            .parked
+            .note()
+            .socket
+            .store(this, Ordering::Relaxed);
         let parked = match IrpSlot::park(&self.waiter.parked, request.into_irp()) {
             Ok(parked) => parked,
             Err(irp) => {

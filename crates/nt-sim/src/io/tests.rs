@@ -89,9 +89,15 @@ const SUM: u32 = code(1, METHOD_IN_DIRECT);
 const FILL: u32 = code(2, METHOD_OUT_DIRECT);
 /// Waits in the mode that the input's first byte says.
 const WAIT: u32 = code(3, METHOD_BUFFERED);
+/// Stays pending.
+const PEND: u32 = code(4, METHOD_BUFFERED);
 
 static EVENT: AtomicUsize = AtomicUsize::new(0);
 static WAITING: AtomicU32 = AtomicU32::new(0);
+/// The pending packet.
+static PENDING: AtomicUsize = AtomicUsize::new(0);
+/// Levels at which files were closed, one bit each.
+static CLOSED_AT: AtomicU32 = AtomicU32::new(0);
 /// What reads give and writes have left.
 static STORE: parking_lot::Mutex<Vec<u8>> = parking_lot::Mutex::new(Vec::new());
 /// The driver has one set of statics: one test at a time.
@@ -142,6 +148,11 @@ extern "win64" fn accept(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> i32 {
     complete(irp, STATUS_SUCCESS, 0)
 }
 
+extern "win64" fn close(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> i32 {
+    CLOSED_AT.fetch_or(1 << crate::irql::current(), Ordering::SeqCst);
+    complete(irp, STATUS_SUCCESS, 0)
+}
+
 extern "win64" fn control(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> i32 {
     let parameters = location(irp).Parameters;
     // SAFETY: a device control.
@@ -170,6 +181,15 @@ extern "win64" fn control(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> i32 {
             let status =
                 unsafe { KeWaitForSingleObject(event, 0, first as i8, 0, std::ptr::null()) };
             complete(irp, STATUS_SUCCESS, status as usize)
+        }
+        PEND => {
+            let overlay = crate::io::irp::overlay(irp);
+            // SAFETY: the packet is at this driver's location.
+            let location = unsafe { (*overlay).CurrentStackLocation };
+            // SAFETY: as above.
+            unsafe { (*location).Control |= SL_PENDING_RETURNED };
+            PENDING.store(irp as usize, Ordering::SeqCst);
+            STATUS_PENDING
         }
         _ => complete(irp, STATUS_INVALID_DEVICE_REQUEST, 0),
     }
@@ -237,7 +257,7 @@ unsafe extern "win64" fn entry(driver: *mut DRIVER_OBJECT, _: *mut UNICODE_STRIN
     let table = unsafe { &raw mut (*driver).MajorFunction }.cast::<usize>();
     for (major, routine) in [
         (IRP_MJ_CREATE, accept as *const ()),
-        (IRP_MJ_CLOSE, accept as *const ()),
+        (IRP_MJ_CLOSE, close as *const ()),
         (IRP_MJ_CLEANUP, accept as *const ()),
         (IRP_MJ_READ, transfer as *const ()),
         (IRP_MJ_WRITE, transfer as *const ()),
@@ -465,4 +485,35 @@ fn killing_a_process_ends_its_waits_in_user_mode_only() {
     drop(handle);
     drop(process);
     assert!(driver.unload().unwrap().is_clean());
+}
+
+#[test]
+fn a_file_whose_last_request_ends_at_dispatch_level_is_closed_by_a_system_thread() {
+    let _alone = ALONE.lock();
+    for seed in [None, Some(1), Some(2)] {
+        let lab = Lab::builder();
+        let lab = seed.map_or(lab.clone(), |seed| lab.seed(seed));
+        let lab = lab.boot().unwrap();
+        let driver = lab.start_linked("small", entry).unwrap();
+        let process = lab.administrator("app").unwrap();
+        let handle = process.open("\\Device\\copied").open().unwrap();
+        let pending = handle.control_raw(PEND, (0, 0), (0, 0)).unwrap();
+        CLOSED_AT.store(0, Ordering::SeqCst);
+        drop(handle);
+        assert_eq!(CLOSED_AT.load(Ordering::SeqCst), 0, "a request is pending");
+        lab.enter(|| {
+            crate::irql::at_dispatch(|| {
+                complete(
+                    PENDING.load(Ordering::SeqCst) as *mut IRP,
+                    STATUS_SUCCESS,
+                    7,
+                );
+            });
+        })
+        .unwrap();
+        assert_eq!(pending.result().unwrap().information, 7);
+        drop(process);
+        assert!(driver.unload().unwrap().is_clean());
+        assert_eq!(CLOSED_AT.load(Ordering::SeqCst), 1, "at PASSIVE_LEVEL");
+    }
 }

@@ -169,7 +169,11 @@ impl Driver<'_> {
     /// # Errors
     /// When the driver cannot be unloaded, or breaks a rule while it is.
     pub fn unload(self) -> Result<UnloadReport, LabError> {
-        let unloaded = self.lab.enter(|| self.driver.unload())?;
+        let unloaded = self.lab.enter(|| {
+            // Open files keep a driver loaded.
+            kernel().ob.settle();
+            self.driver.unload()
+        })?;
         if !unloaded {
             return Err(LabError::Invalid(format!(
                 "{} has no unload routine",

@@ -17,7 +17,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicUsize, Ordering},
     },
 };
 
@@ -98,6 +98,8 @@ pub(crate) struct Ob {
     /// Handles that belong to the system, valid in every process.
     pub(crate) kernel_handles: HandleTable,
     subjects: subject::Subjects,
+    /// Objects that system threads are to delete.
+    deferred: AtomicUsize,
 }
 
 impl Ob {
@@ -107,6 +109,7 @@ impl Ob {
             names: Mutex::new(BTreeMap::new()),
             kernel_handles: HandleTable::new(),
             subjects: subject::Subjects::default(),
+            deferred: AtomicUsize::new(0),
         }
     }
 
@@ -166,9 +169,28 @@ impl Ob {
                 object.kind, object.address);
         }
         if left == 0 {
-            self.delete(object);
+            self.delete_when_possible(object);
         }
         left
+    }
+
+    /// Deletes an object now, or, where a driver has to be told and must not be at this level, on a system thread.
+    fn delete_when_possible(&self, object: &Arc<Object>) {
+        if object.kind != Kind::File || crate::irql::current() == crate::irql::PASSIVE {
+            return self.delete(object);
+        }
+        self.deferred.fetch_add(1, Ordering::AcqRel);
+        let object = Arc::clone(object);
+        crate::io::work_item::queue_internal(move || {
+            let ob = &kernel().ob;
+            ob.delete(&object);
+            ob.deferred.fetch_sub(1, Ordering::AcqRel);
+        });
+    }
+
+    /// Waits until objects whose last reference went at a high level are deleted.
+    pub(crate) fn settle(&self) {
+        crate::sched::spin_until(|| self.deferred.load(Ordering::Acquire) == 0);
     }
 
     fn delete(&self, object: &Arc<Object>) {

@@ -85,6 +85,17 @@ impl<M: RingMemory, E: Element> Consumer<M, E> {
         self.ring.size().available(self.producer, self.next)
     }
 
+    /// Whether what the other side says that it has published can be right: never more than the ring holds. Looks again if it
+    /// could not be when last seen.
+    #[inline]
+    pub fn is_plausible(&mut self) -> bool {
+        let size = self.ring.size();
+        if !size.is_plausible(self.producer, self.next) {
+            self.refresh();
+        }
+        size.is_plausible(self.producer, self.next)
+    }
+
     /// Asks to be poked and looks again, in an order that loses no element: whatever the other side publishes from
     /// now on, it either is counted here or comes with a poke. For the driver.
     #[inline]

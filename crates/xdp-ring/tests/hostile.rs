@@ -317,3 +317,24 @@ fn memory_that_is_no_ring_is_refused() {
     assert_eq!(RingSize::new(6), None);
     assert_eq!(RingSize::new(1 << 31).map(RingSize::get), Some(1 << 31));
 }
+
+#[test]
+fn an_index_that_cannot_be_right_is_seen_and_may_be_put_right() {
+    for start in [0, 5, u32::MAX - 1] {
+        let memory = memory(8, 2, start);
+        let (mut producer, mut consumer) = halves(&memory, 8, 16);
+        assert!(consumer.is_plausible());
+        assert_eq!(producer.push(&[frame(1); 8]), 8);
+        assert!(consumer.is_plausible(), "a full ring");
+        for wild in [9, 10, 0x8000_0000, u32::MAX] {
+            memory
+                .producer_index()
+                .store_release(start.wrapping_add(wild));
+            // What is remembered is the index of before, until there is a look.
+            consumer.available_now();
+            assert!(!consumer.is_plausible(), "{wild}");
+            memory.producer_index().store_release(start.wrapping_add(8));
+            assert!(consumer.is_plausible(), "put right");
+        }
+    }
+}

@@ -355,3 +355,60 @@ fn s10_3_r12_many_objects_fail_cleanly_when_memory_runs_out() {
         s.nic.wire().receive().unwrap();
     });
 }
+
+#[test]
+fn s10_3_r7_s02_13_9_a_socket_leaves_a_queue_that_sends_for_another() {
+    for seed in 0..60 {
+        Stage::new().seed(seed).play(|s| {
+            let stays = s.app.socket(s.nic, Setup::tx()).unwrap();
+            let app = s.client("leaves");
+            let leaves = app.socket(s.nic, Setup::tx()).unwrap();
+            for n in 0..4 {
+                stays.post_frame(n, &frames::numbered(n, 60));
+                leaves.post_frame(n, &frames::numbered(n, 60));
+            }
+            s.side_by_side(&[
+                &|| {
+                    for n in 4..10 {
+                        stays.send(n, &frames::numbered(n, 60));
+                    }
+                },
+                &|| app.exit().unwrap(),
+                &|| s.arrive(frames::numbered(1, 60)),
+            ]);
+            s.lab.settle().unwrap();
+            assert_eq!(stays.completions().len(), 10, "seed {seed}");
+        });
+    }
+}
+
+#[test]
+fn s10_3_r1_a_wild_index_does_not_keep_the_queue_busy() {
+    scene(|s| {
+        let socket = s.app.socket(s.nic, Setup::tx()).unwrap();
+        for n in 0..16 {
+            socket.post_frame(n, &frames::numbered(n, 60));
+        }
+        socket.poke();
+        assert_eq!(socket.await_completions(16).len(), 16);
+        assert_eq!(s.sent().len(), 16);
+        // The descriptors are good, and so they would stay for as long as the index says.
+        let tx = socket.rings.tx();
+        let right = tx.producer();
+        for wild in [right + 33, right + 0x7FFF_FFFF, right.wrapping_sub(1)] {
+            tx.set_producer(wild);
+            for _ in 0..20 {
+                socket.poke();
+                s.lab.settle().unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                socket.completions();
+            }
+            let sent = s.sent().len();
+            assert!(sent <= 16, "{sent} frames were sent");
+            tx.set_producer(tx.consumer());
+            socket.send(1, &frames::numbered(99, 60));
+            assert_eq!(s.sent(), [frames::numbered(99, 60)], "it works again");
+            socket.await_completions(1);
+        }
+    });
+}

@@ -249,6 +249,9 @@ impl TxQueue {
         drop(taken);
         if is_last {
             self.dissolve(passive);
+        } else {
+            // Whoever runs the queue may have found the socket before it was taken out, and must not be the one who frees it.
+            self.wait_for_runner(passive, |_| ());
         }
         true
     }

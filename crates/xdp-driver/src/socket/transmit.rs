@@ -273,6 +273,10 @@ impl Socket {
         else {
             return taken;
         };
+        if !ring.is_plausible() {
+            // Taken at its word, a wild index would keep the queue busy with old descriptors without end.
+            return taken;
+        }
         let each = Trace::wants(TraceEvent::XSK_TX_ENQUEUE);
         let first = ring.index().0;
         let batch = ring.peek(space.min(packets.len() as u32));
@@ -393,11 +397,11 @@ impl Socket {
         let Some(ring) = &mut tx.ring else {
             return false;
         };
-        if space != 0 && ring.available_now() != 0 {
+        if space != 0 && ring.available_now() != 0 && ring.is_plausible() {
             return true;
         }
         let available = ring.request_poke();
-        available != 0 && tx.space().unwrap_or(0) != 0
+        available != 0 && ring.is_plausible() && tx.space().unwrap_or(0) != 0
     }
 
     /// Notes that the program has poked; the queue is to be run next. `false` when the socket does not send.

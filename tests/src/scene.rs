@@ -134,7 +134,7 @@ impl Stage {
                 unplugged: AtomicBool::new(false),
             };
             test(&scene);
-            let unplugged = scene.unplugged.load(Ordering::Relaxed);
+            let unplugged = scene.is_unplugged();
             scene.app.terminate();
             if !unplugged {
                 nic.unplug().unwrap_or_else(|e| panic!("{e}"));
@@ -182,6 +182,11 @@ impl<'s> Scene<'s> {
         if !self.unplugged.swap(true, Ordering::Relaxed) {
             self.nic.unplug().unwrap_or_else(|e| panic!("{e}"));
         }
+    }
+
+    /// Whether the NIC was taken away.
+    pub fn is_unplugged(&self) -> bool {
+        self.unplugged.load(Ordering::Relaxed)
     }
 
     /// Runs threads of programs side by side until all have ended.

@@ -1,225 +1,101 @@
 //! A program that means harm, at random: it opens, configures, corrupts, races and dies, as a seed orders it.
 //!
 //! `XDP_FUZZ_SEEDS=N` runs more seeds than the ordinary run, `XDP_FUZZ_FIRST=N` starts at another one.
+//!
+//! A run has four parts: acts one after the other; acts of several threads side by side, with the adapter resetting,
+//! pausing or leaving meanwhile and handles closed under requests; the death of the process, with threads of it in the
+//! kernel; and an honest program, for which everything must work as ever.
 
-use nt_sim::{FaultPlan, LabError, nic::Layout};
-use scenarios::{
-    Client, Scene, Stage, frames, matching,
-    ring::Ring,
-    socket::{Setup, Socket},
-    xsk::{Xsk, notify_in},
-};
-use xdp_abi::{
-    ClientPtr,
-    ioctl::xsk as ioctl,
-    sockopt::{SetSockoptIn, Sockopt},
-    xsk::{BindFlags, BindIn, NotifyFlags},
-};
-use zerocopy::IntoBytes;
+mod hostile;
+mod race;
+mod random;
 
-/// Random numbers that a seed repeats.
-struct Random(u64);
+use nt_sim::{FaultPlan, nic::Layout};
+use scenarios::{Scene, Stage, frames, matching, socket::Setup, status::NOT_FOUND};
+use xdp_abi::sockopt::Sockopt;
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
+use crate::{hostile::Hostile, random::Random};
 
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    /// A number that arithmetic may stumble over.
-    fn odd(&mut self) -> u64 {
-        match self.below(6) {
-            0 => self.below(4),
-            1 => 1 << self.below(64),
-            2 => (1 << self.below(64)) - 1,
-            3 => u64::MAX - self.below(4),
-            4 => self.below(70_000),
-            _ => self.next(),
-        }
-    }
-
-    /// An address: somewhere in `memory`, or anywhere.
-    fn address(&mut self, memory: usize) -> u64 {
-        match self.below(4) {
-            0 => self.odd(),
-            1 => 0xFFFF_8000_0000_0000 | self.odd(),
-            _ => memory as u64 + self.below(5000),
-        }
-    }
-}
-
-/// Sends a request; only a stopped kernel is a failure.
-fn send(xsk: &Xsk<'_>, code: u32, input: &[u8], output: usize) {
-    if let Err(LabError::BugCheck(report)) = xsk.handle().control_any(code, input, output) {
-        panic!("{report}");
-    }
-}
-
-fn configure(random: &mut Random, s: &Scene<'_>, app: &Client<'_>, xsk: &Xsk<'_>) {
-    let memory = app.alloc(8192).unwrap();
-    for word in 0..16 {
-        memory.write(word * 8, &random.odd().to_le_bytes());
-    }
-    match random.below(6) {
-        0 => {
-            let bind = BindIn {
-                if_index: s.nic.if_index() + (random.below(8) == 0) as u32,
-                queue_id: random.below(3) as u32,
-                flags: BindFlags::from_bits_retain(random.below(17) as u32),
-            };
-            send(xsk, ioctl::BIND, bind.as_bytes(), 0);
-        }
-        1 => send(
-            xsk,
-            ioctl::ACTIVATE,
-            &(random.below(8) == 0).into_bytes(),
-            0,
-        ),
-        2 | 3 => {
-            let option = match random.below(3) {
-                0 => 1000 + random.below(16),
-                _ => random.below(17),
-            };
-            let set = SetSockoptIn {
-                option: Sockopt(option as u32),
-                input_buffer_length: random.below(40) as u32,
-                input_buffer: ClientPtr(random.address(memory.address())),
-            };
-            send(xsk, ioctl::SET_SOCKOPT, set.as_bytes(), 0);
-        }
-        4 => {
-            let option = random.below(16) + 1000 * random.below(2);
-            let size = random.below(200) as usize;
-            send(
-                xsk,
-                ioctl::GET_SOCKOPT,
-                &(option as u32).to_le_bytes(),
-                size,
-            );
-        }
-        _ => {
-            let code = 0x128000 + random.below(32) as u32;
-            let mut input = vec![0; random.below(48) as usize];
-            input.fill_with(|| random.next() as u8);
-            // A wait without end would wait for ever.
-            if code != ioctl::NOTIFY {
-                send(xsk, code, &input, random.below(64) as usize);
-            }
-        }
-    }
-    app.free(memory).unwrap();
-}
-
-/// 4 bytes of an activation: right or wrong.
-trait IntoFlags {
-    fn into_bytes(self) -> [u8; 4];
-}
-
-impl IntoFlags for bool {
-    fn into_bytes(self) -> [u8; 4] {
-        u32::from(self).to_le_bytes()
-    }
-}
-
-fn corrupt(random: &mut Random, socket: &Socket<'_>) {
-    let rings: [Ring; 4] = [
-        socket.rings.fill(),
-        socket.rings.rx(),
-        socket.rings.tx(),
-        socket.rings.completion(),
+fn setup(random: &mut Random) -> Setup {
+    let mut setup = Setup::rx_tx()
+        .queue(random.below(2) as u32)
+        .chunks(*random.pick(&[2048, 1024, 1500, 4096]), 32)
+        .headroom(*random.pick(&[0, 0, 100]));
+    let extensions = [
+        Sockopt::RX_OFFLOAD_CHECKSUM,
+        Sockopt::RX_OFFLOAD_TIMESTAMP,
+        Sockopt::RX_ORIGINAL_LENGTH,
+        Sockopt::TX_OFFLOAD_CHECKSUM,
+        Sockopt::TX_OFFLOAD_TIMESTAMP,
     ];
-    let ring = rings[random.below(4) as usize];
-    match random.below(6) {
-        0 => ring.set_producer(random.odd() as u32),
-        1 => ring.set_consumer(random.odd() as u32),
-        2 => ring.set_flags(random.odd() as u32),
-        3 => ring.producer_submit(random.below(4) as u32),
-        _ => {
-            let index = random.next() as u32;
-            ring.write_element(index, 0, &random.odd().to_le_bytes());
+    for extension in extensions {
+        if random.once_in(3) {
+            setup = setup.extension(extension);
         }
     }
+    setup
 }
 
-fn traffic(random: &mut Random, s: &Scene<'_>) {
-    s.nic.wire().set_layout(Layout::random(random.next()));
-    let count = random.below(6);
-    let frames: Vec<_> = (0..count)
-        .map(|_| {
-            let size = 1 + random.below(1500) as usize;
-            if random.below(2) == 0 {
-                frames::numbered(random.next() as u32, size).into()
-            } else {
-                frames::udp4(random.below(4) as u16, &vec![7; size.min(1400)]).into()
-            }
-        })
-        .collect();
-    s.nic
-        .wire()
-        .send_all(frames)
-        .unwrap_or_else(|e| panic!("{e}"));
+/// What others do is as before.
+fn honest(s: &Scene<'_>, memory_was_short: bool) {
+    s.passed();
+    s.sent();
+    s.nic.wire().set_layout(Layout::contiguous());
+    let app = s.client("honest");
+    let mut socket = app.socket(s.nic, Setup::rx_tx());
+    if memory_was_short && socket.as_ref().err() == Some(&NOT_FOUND) {
+        // The adapter started again when there was no memory for an interface, and goes without until the next time.
+        s.nic.reset().unwrap();
+        socket = app.socket(s.nic, Setup::rx_tx());
+    }
+    let socket = socket.unwrap();
+    let program = app.program(s.nic).all_queues();
+    let program = program.rule(matching::udp_dst(9).drop()).create().unwrap();
+    s.arrive(frames::udp4(9, b"dropped"));
+    s.arrive(frames::udp4(10, b"passed"));
+    assert_eq!(s.passed(), [frames::udp4(10, b"passed")]);
+    socket.send(0, &frames::numbered(1, 64));
+    s.lab.settle().unwrap();
+    assert_eq!(s.sent(), [frames::numbered(1, 64)]);
+    assert_eq!(socket.completions().len(), 1);
+    program.close();
 }
 
 /// One run.
 fn run(seed: u64) {
-    let mut random = Random(seed);
-    Stage::new().seed(seed).queues(2).play(|s| {
+    let mut random = Random::new(seed);
+    let stage = Stage::new().seed(seed).queues(2);
+    let stage = stage.cpus(2 + random.below(2) as u32);
+    stage.play(|s| {
         let app = s.client("hostile");
-        let socket = app.socket(s.nic, Setup::rx_tx()).unwrap();
-        let fresh = app.xsk().unwrap();
-        let map = app.map().unwrap();
-        map.insert(0, &socket.xsk).unwrap();
+        let accomplice = s.client("accomplice");
+        let hostile = Hostile::new(s, &app, &accomplice, setup(&mut random));
+        hostile.map.insert(0, &hostile.socket.xsk).unwrap();
         let program = app
             .program(s.nic)
             .all_queues()
-            .rule(matching::udp_dst(1).redirect_map(&map))
+            .rule(matching::udp_port_set(&hostile.ports).redirect_map(&hostile.map))
             .rule(matching::udp_dst(2).l2fwd())
-            .rule(matching::all().redirect(&socket.xsk))
+            .rule(matching::all().redirect(&hostile.socket.xsk))
             .create()
             .unwrap();
-        socket.fill_all();
-        if random.below(3) == 0 {
-            s.lab
-                .inject_failures(FaultPlan::Random { chances: 400, seed });
+        hostile.socket.fill_all();
+        let memory_is_short = random.once_in(3);
+        if memory_is_short {
+            let chances = 400;
+            s.lab.inject_failures(FaultPlan::Random { chances, seed });
         }
-        for _ in 0..30 {
-            match random.below(8) {
-                0 | 1 => configure(&mut random, s, &app, &fresh),
-                2 => configure(&mut random, s, &app, &socket.xsk),
-                3 | 4 => corrupt(&mut random, &socket),
-                5 => {
-                    let flags = NotifyFlags::from_bits_retain(random.below(4) as u32);
-                    let input = notify_in(flags, Some(std::time::Duration::ZERO));
-                    send(&socket.xsk, ioctl::NOTIFY, input.as_bytes(), 0);
-                }
-                6 => drop(socket.xsk.notify_async(NotifyFlags::WAIT_RX)),
-                _ => traffic(&mut random, s),
-            }
+        for _ in 0..25 {
+            hostile.act(&mut random);
         }
-        match random.below(4) {
-            0 => app.free(socket.umem.memory()).unwrap(),
-            1 => s.nic.reset().unwrap_or_else(|e| panic!("{e}")),
-            2 => s.unplug(),
-            _ => {}
-        }
+        race::side_by_side(&hostile, &mut random);
+        race::death(&hostile, &mut random);
         s.lab.inject_failures(FaultPlan::Never);
-        let mut last = Random(seed ^ 1);
-        let frame = frames::udp4(last.below(4) as u16, b"while it dies");
-        s.side_by_side(&[&|| app.exit().unwrap_or_else(|e| panic!("{e}")), &|| {
-            for _ in 0..4 {
-                if s.nic.wire().send(&frame).is_err() {
-                    panic!("the kernel stopped");
-                }
-            }
-        }]);
         drop(program);
+        drop(hostile);
+        if !s.is_unplugged() {
+            honest(s, memory_is_short);
+        }
     });
 }
 

@@ -243,6 +243,16 @@ impl<'lab> Process<'lab> {
             .map_err(|e| LabError::Invalid(format!("freeing {:#x}: {e:?}", memory.address)))
     }
 
+    /// Writes to memory as the process's own code would; `false` where nothing is mapped. Unlike [`UserMemory::write`] it may
+    /// race with a driver that unmaps the range.
+    ///
+    /// # Errors
+    /// When the kernel has stopped.
+    pub fn write(&self, address: usize, bytes: &[u8]) -> Result<bool, LabError> {
+        let space = self.space()?;
+        self.lab.enter(|| space.write(address, bytes))
+    }
+
     /// Takes away the write access to pages from [`Process::alloc`], or gives it back.
     ///
     /// # Errors
@@ -275,6 +285,18 @@ impl<'lab> Process<'lab> {
         self.lab.enter(|| {
             self.process.kill();
             request::cancel_all_of(self.process.id);
+        })
+    }
+
+    /// Closes a handle by its value, whoever uses it: as another thread of the program would.
+    ///
+    /// # Errors
+    /// With the status, when there is no such handle; when the kernel has stopped.
+    pub fn close_handle(&self, value: usize) -> Result<(), LabError> {
+        let closed = self.call(|| self.process.handles.close(value))?;
+        closed.map_err(|status| LabError::Status {
+            what: format!("closing handle {value:#x}"),
+            status: NtStatus(status),
         })
     }
 
@@ -597,13 +619,7 @@ impl<'process> Handle<'process> {
         if !std::mem::replace(&mut self.open, false) || ended {
             return Ok(());
         }
-        let closed = self
-            .process
-            .call(|| self.process.process.handles.close(self.value))?;
-        closed.map_err(|status| LabError::Status {
-            what: format!("closing handle {:#x}", self.value),
-            status: NtStatus(status),
-        })
+        self.process.close_handle(self.value)
     }
 }
 

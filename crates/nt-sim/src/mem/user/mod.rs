@@ -418,15 +418,35 @@ impl AddressSpace {
 
     /// The address at which the lab's own code reaches a user range, if it is all there.
     pub fn host(&self, address: usize, len: usize) -> Option<usize> {
+        self.ranges
+            .lock()
+            .are_present(address, len)
+            .then(|| address + self.delta())
+    }
+
+    /// Writes as the program's own code would; `false` where it would fault. Pages may be going away meanwhile.
+    pub fn write(&self, address: usize, bytes: &[u8]) -> bool {
         let ranges = self.ranges.lock();
-        let last = (address.checked_add(len.max(1))? - 1) / PAGE_SIZE;
-        let present =
-            (address / PAGE_SIZE..=last).all(|index| ranges.page(index * PAGE_SIZE).is_some());
-        present.then(|| address + self.delta())
+        if !ranges.are_present(address, bytes.len()) {
+            return false;
+        }
+        let to = (address + self.delta()) as *mut u8;
+        // SAFETY: the pages are there, and no range goes away while the lock is held. Drivers may write at the same time, which
+        // gives wrong bytes and nothing worse.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+        true
     }
 }
 
 impl Ranges {
+    fn are_present(&self, address: usize, len: usize) -> bool {
+        let Some(end) = address.checked_add(len.max(1)) else {
+            return false;
+        };
+        (address / PAGE_SIZE..=(end - 1) / PAGE_SIZE)
+            .all(|index| self.page(index * PAGE_SIZE).is_some())
+    }
+
     fn page(&self, address: usize) -> Option<Page> {
         let (&start, range) = self.by_start.range(..=address).next_back()?;
         range.pages.get((address - start) / PAGE_SIZE).copied()

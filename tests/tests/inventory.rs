@@ -41,6 +41,85 @@ fn entries<T: FromBytes>(list: &[u8], kind: EntryKind) -> Vec<T> {
         .collect()
 }
 
+/// The hits of each rule of each program on each queue, by the numbers of program and queue.
+fn hits(s: &Scene<'_>) -> Vec<(u64, u32, Vec<u64>)> {
+    let handle = common(&s.app, GENERIC_READ);
+    let flags = inventory::ListFlags::RULE_HITS.0.to_le_bytes();
+    let needed = handle.control_any(LIST, &flags, 0).unwrap().information;
+    let all = handle.control_any(LIST, &flags, needed).unwrap();
+    assert_eq!((all.status, all.information), (SUCCESS, needed));
+    let mut found: Vec<(u64, u32, Vec<u64>)> = Vec::new();
+    let entries = Entries::new(&all.bytes).unwrap();
+    for (_, bytes) in entries.filter(|(kind, _)| *kind == EntryKind::RULE_HITS) {
+        let (entry, numbers) = inventory::RuleHits::read(bytes).unwrap();
+        assert_eq!(entry.if_index, s.nic.if_index());
+        if entry.first_rule == 0 {
+            found.push((entry.program, entry.queue, Vec::new()));
+        }
+        let (program, queue, all) = found.last_mut().unwrap();
+        assert_eq!((entry.program, entry.queue), (*program, *queue));
+        assert_eq!(entry.first_rule as usize, all.len());
+        all.extend(numbers);
+    }
+    found
+}
+
+#[test]
+fn it_tells_which_rules_decided_when_it_is_asked() {
+    scene(|s| {
+        let send = |ports: &[u16]| {
+            let frames = ports.iter().map(|&port| frames::udp4(port, b"").into());
+            s.nic.wire().send_all(frames).unwrap();
+        };
+        let first = [1, 2, 3].map(|port| matching::udp_dst(port).drop());
+        let first = s.app.program(s.nic).rules(first).create().unwrap();
+        let id = |n: usize| -> u64 {
+            let bytes = list(s);
+            let programs: Vec<inventory::Program> = entries(&bytes, EntryKind::PROGRAM);
+            programs[n].id
+        };
+        let a = id(0);
+        assert_eq!(hits(s), [(a, 0, vec![0, 0, 0])]);
+        send(&[1, 1, 2, 9, 1, 3, 3, 3, 2]);
+        assert_eq!(hits(s), [(a, 0, vec![3, 2, 3])]);
+        // The numbers stay when others come and go, and rules behind the one that decides count nothing.
+        let rules = [matching::udp_dst(1).drop(), matching::all().pass()];
+        let second = s.app.program(s.nic).rules(rules).create().unwrap();
+        let b = id(1);
+        send(&[1, 9, 9, 2]);
+        assert_eq!(hits(s), [(a, 0, vec![4, 3, 3]), (b, 0, vec![0, 2])]);
+        first.close();
+        send(&[1, 9, 2]);
+        assert_eq!(hits(s), [(b, 0, vec![1, 4])]);
+        second.close();
+        assert_eq!(hits(s), []);
+    });
+}
+
+#[test]
+fn it_tells_of_rules_on_each_queue_and_hook_and_of_many() {
+    Stage::new().queues(2).play(|s| {
+        let many = (0..5000_u32).map(|n| matching::udp_dst(n as u16 + 100).drop());
+        let _many = s.app.program(s.nic).queue(1).rules(many).create().unwrap();
+        let outgoing = s.app.program(s.nic).hook(HookId::TX_INSPECT).all_queues();
+        let outgoing = outgoing.rule(matching::udp_dst(7).drop()).create().unwrap();
+        s.nic.stack().send(frames::udp4(7, b"")).unwrap();
+        let found = hits(s);
+        assert_eq!(found.len(), 3);
+        assert_eq!((found[0].1, found[0].2.len()), (1, 5000));
+        let of_outgoing: u64 = found[1..].iter().map(|(_, _, hits)| hits[0]).sum();
+        assert_eq!((found[1].1, found[2].1, of_outgoing), (0, 1, 1));
+        outgoing.close();
+        // Whoever does not ask gets no such entries.
+        let bytes = list(s);
+        assert!(
+            Entries::new(&bytes)
+                .unwrap()
+                .all(|(kind, _)| kind != EntryKind::RULE_HITS)
+        );
+    });
+}
+
 #[test]
 fn it_names_every_object_with_its_process_and_place() {
     Stage::new().queues(2).play(|s| {

@@ -13,9 +13,11 @@
 //! | has no bytes | `STATUS_BUFFER_OVERFLOW`; the number of bytes is the size that was needed |
 //!
 //! Objects are named by numbers that are never used twice while the driver runs.
+//!
+//! A request may have an input of four bytes, [`ListFlags`], that asks for more.
 
 use crate::hook::HookId;
-use crate::macros::open_enum;
+use crate::macros::{open_enum, open_flags};
 use crate::xsk::Statistics;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -55,6 +57,16 @@ open_enum! {
         MAP = 6, "XDP_INVENTORY_MAP";
         /// An [`InterfaceHandle`].
         INTERFACE_HANDLE = 7, "XDP_INVENTORY_INTERFACE_HANDLE";
+        /// A [`RuleHits`] and the numbers behind it; only on request.
+        RULE_HITS = 8, "XDP_INVENTORY_RULE_HITS";
+    }
+}
+
+open_flags! {
+    /// What to list beyond the usual.
+    pub struct ListFlags: u32 {
+        /// How many frames each rule has decided on.
+        RULE_HITS = 1, "XDP_INVENTORY_LIST_RULE_HITS";
     }
 }
 
@@ -130,6 +142,14 @@ entries! {
         counters: [u64; 10],
         /// The counters of the set XDP LWF Receive Queue, in its order.
         generic_counters: [u64; 8],
+        /// Frames redirected to sockets that are not active on this queue.
+        misdirected: u64,
+        /// Frames to be sent back that were shorter than their addresses.
+        forward_short: u64,
+        /// Frames to be sent back while the adapter was paused.
+        forward_paused: u64,
+        /// Frames sent back that the network card did not send.
+        forward_failed: u64,
     }
 
     /// A queue through which sockets send; in each interface there is one of each number for each injecting hook.
@@ -213,6 +233,44 @@ entries! {
         /// Zero.
         reserved: u32,
     }
+
+    /// How many frames the rules of a program have decided on, on one queue. The numbers follow, 64 bits for each rule, in the
+    /// order of the rules; they may be spread over several entries.
+    RuleHits(RULE_HITS) {
+        /// The program's number.
+        program: u64,
+        /// The interface.
+        if_index: u32,
+        /// The queue.
+        queue: u32,
+        /// The rule that the first number belongs to, counted from 0.
+        first_rule: u32,
+        /// Numbers that follow.
+        rules: u32,
+    }
+}
+
+impl RuleHits {
+    /// The most numbers in one entry.
+    pub const MOST: u32 = 4096;
+
+    /// The header of an entry with so many numbers.
+    #[must_use]
+    pub const fn header_for(rules: u32) -> EntryHeader {
+        EntryHeader {
+            kind: EntryKind::RULE_HITS,
+            size: Self::HEADER.size + 8 * rules,
+        }
+    }
+
+    /// Reads an entry and its numbers; `None` when it is cut short.
+    #[must_use]
+    pub fn read(entry: &[u8]) -> Option<(Self, impl Iterator<Item = u64> + '_)> {
+        let (this, rest) = Self::read_from_prefix(entry).ok()?;
+        let (numbers, _) = rest.as_chunks::<8>();
+        let numbers = numbers.get(..this.rules as usize)?;
+        Some((this, numbers.iter().map(|bytes| u64::from_le_bytes(*bytes))))
+    }
 }
 
 /// The entries of a list, with their headers; ends where an entry makes no sense.
@@ -263,12 +321,14 @@ mod tests {
     fn entries_are_as_long_as_they_are_documented_to_be() {
         let sizes = [
             (EntryKind::INTERFACE, Interface::HEADER, 24),
-            (EntryKind::RX_QUEUE, RxQueue::HEADER, 184),
+            (EntryKind::RX_QUEUE, RxQueue::HEADER, 216),
             (EntryKind::TX_QUEUE, TxQueue::HEADER, 80),
             (EntryKind::PROGRAM, Program::HEADER, 56),
             (EntryKind::SOCKET, Socket::HEADER, 80),
             (EntryKind::MAP, Map::HEADER, 32),
             (EntryKind::INTERFACE_HANDLE, InterfaceHandle::HEADER, 32),
+            (EntryKind::RULE_HITS, RuleHits::HEADER, 32),
+            (EntryKind::RULE_HITS, RuleHits::header_for(3), 56),
         ];
         for (kind, header, size) in sizes {
             assert_eq!((header.kind, header.size), (kind, size));
@@ -276,6 +336,7 @@ mod tests {
         assert_eq!(size_of::<Header>(), 16);
         assert_eq!(core::mem::offset_of!(Header, total_size), 8);
         assert_eq!(core::mem::offset_of!(RxQueue, counters), 40);
+        assert_eq!(core::mem::offset_of!(RxQueue, misdirected), 184);
         assert_eq!(core::mem::offset_of!(TxQueue, counters), 32);
         assert_eq!(core::mem::offset_of!(Program, rules), 44);
         assert_eq!(core::mem::offset_of!(Socket, statistics), 48);
@@ -307,6 +368,28 @@ mod tests {
         assert_eq!(kinds[0].0, EntryKind(99));
         assert_eq!(kinds[1], (EntryKind::MAP, map.as_bytes()));
         assert_eq!(kinds.len(), 2);
+    }
+
+    #[test]
+    fn the_hits_of_rules_follow_their_entry() {
+        let hits = RuleHits {
+            header: RuleHits::header_for(2),
+            program: 9,
+            first_rule: 4096,
+            rules: 2,
+            ..RuleHits::default()
+        };
+        let mut entry = hits.as_bytes().to_vec();
+        entry.extend(7_u64.to_le_bytes());
+        entry.extend(8_u64.to_le_bytes());
+        let bytes = list(&[&entry]);
+        let (kind, found) = Entries::new(&bytes).unwrap().next().unwrap();
+        assert_eq!(kind, EntryKind::RULE_HITS);
+        let (read, numbers) = RuleHits::read(found).unwrap();
+        assert_eq!((read, numbers.collect::<Vec<_>>()), (hits, [7, 8].into()));
+        for len in 0..entry.len() {
+            assert!(RuleHits::read(&entry[..len]).is_none(), "cut at {len}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::forward::Outgoing;
 use super::rss;
 use crate::counters::count;
 use crate::interface::{Interface, RxQueue, Way};
-use crate::program::{Plan, Target};
+use crate::program::{Plan, Rule, Target};
 use crate::socket::{RxFrame, Socket};
 use crate::trace::{Field, TraceEvent};
 
@@ -219,7 +219,10 @@ impl Verdicts {
 
 /// How many frames got which verdict.
 #[derive(Default)]
-struct Tally {
+struct Tally<'a> {
+    /// The rule that decided last, and how often in a row: most frames go as the one before.
+    rule: Option<&'a Rule>,
+    hits: u32,
     passed: u32,
     dropped: u32,
     redirected: u32,
@@ -230,8 +233,24 @@ struct Tally {
     loopback: u32,
 }
 
-impl Tally {
-    fn note(&self, queue: &RxQueue) {
+impl<'a> Tally<'a> {
+    #[inline]
+    fn decided(&mut self, rule: &'a Rule) {
+        if !self.rule.is_some_and(|last| core::ptr::eq(last, rule)) {
+            self.count_hits();
+            self.rule = Some(rule);
+        }
+        self.hits += 1;
+    }
+
+    fn count_hits(&mut self) {
+        if let Some(rule) = self.rule {
+            rule.count(core::mem::take(&mut self.hits));
+        }
+    }
+
+    fn note(&mut self, queue: &RxQueue) {
+        self.count_hits();
         let counters = &queue.counters;
         count(counters.batches(), 1);
         count(counters.passed(), self.passed);
@@ -297,15 +316,15 @@ fn decide<'a>(
     list: &NblRef<'a>,
     buffer: NetBuffer<'a>,
     delivery: &mut Delivery<'a>,
-    tally: &mut Tally,
+    tally: &mut Tally<'a>,
     dispatch: Dispatch<'a>,
 ) -> Verdict {
     let Some(first) = buffer.first_segment() else {
         tally.unmapped += 1;
         return Verdict::Drop;
     };
-    let target = if first.len() == buffer.len() {
-        plan.target(&Frame::new(first))
+    let rule = if first.len() == buffer.len() {
+        plan.rule(&Frame::new(first))
     } else {
         tally.discontiguous += 1;
         if buffer.segments().any(|segment| segment.is_none()) {
@@ -316,9 +335,14 @@ fn decide<'a>(
             buffer,
             skip: first.len(),
         };
-        plan.target(&Frame::with_tail(first, &rest))
+        plan.rule(&Frame::with_tail(first, &rest))
     };
-    let socket = match target {
+    let Some(rule) = rule else {
+        tally.passed += 1;
+        return Verdict::Pass;
+    };
+    tally.decided(rule);
+    let socket = match &rule.target {
         Target::Pass => {
             tally.passed += 1;
             return Verdict::Pass;

@@ -8,7 +8,7 @@ use nt::{Arc, Box, Passive, Result, Status, Vec};
 use super::insertion::Use;
 use super::{Control, Hook, Interface, RxQueue, TxQueue, Way};
 use crate::counters::{QueueName, RxInstances, TxInstances};
-use crate::program::{Plan, ProgramRules, Queues};
+use crate::program::{Hits, Plan, ProgramRules, Queues};
 use crate::settings::Setting;
 use crate::socket::Socket;
 
@@ -181,6 +181,21 @@ impl Attachment {
             inspects: true,
         };
         self.interface.end_use(hook, passive);
+    }
+}
+
+impl Attachment {
+    /// What the program's rules have decided on, on each of its queues.
+    pub(crate) fn each_hits(&self, passive: Passive<'_>, mut each: impl FnMut(u32, &Hits)) {
+        let control = self.interface.control.read(passive);
+        let queues = control.rx.get(self.way.index()).into_iter();
+        let range = self.queues.range(self.interface.queue_count());
+        for (id, on) in (0..).zip(queues.flat_map(|queues| queues.iter())) {
+            let plan = on.standby.as_ref().filter(|_| range.contains(&id));
+            if let Some(hits) = plan.and_then(|plan| plan.hits(self.program)) {
+                each(id, hits);
+            }
+        }
     }
 }
 

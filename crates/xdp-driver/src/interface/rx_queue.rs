@@ -9,7 +9,7 @@ use nt::{Arc, Box, Result};
 
 use super::Way;
 use crate::counters::{GenericRxCounters, RxCounters};
-use crate::program::{Plan, ProgramRules};
+use crate::program::{Hits, Plan, ProgramRules};
 
 /// A queue where frames are inspected. It is there as long as its interface; without a program its frames pass.
 pub(crate) struct RxQueue {
@@ -61,12 +61,13 @@ impl RxQueue {
         program: &Arc<ProgramRules>,
         passive: Passive<'_>,
     ) -> Result<()> {
+        let hits = Hits::new(program)?;
         let is_first = standby.is_none();
         let mut next = match standby.take() {
             Some(plan) => plan,
             None => Plan::new()?,
         };
-        if let Err(status) = next.add(program) {
+        if let Err(status) = next.add(program, &hits) {
             *standby = (!is_first).then_some(next);
             return Err(status);
         }
@@ -75,7 +76,7 @@ impl RxQueue {
         let Some(mut other) = before else {
             return Ok(());
         };
-        let added = other.add(program);
+        let added = other.add(program, &hits);
         if added.is_ok() {
             *standby = Some(other);
         } else if is_first {

@@ -14,9 +14,9 @@ use xdp_abi::inventory;
 use xdp_abi::program::{CreateProgramFlags, ProgramOpen};
 use zerocopy::FromBytes;
 
-pub(crate) use self::plan::Plan;
+pub(crate) use self::plan::{Hits, Plan, Rule};
 pub(crate) use self::rules::{ProgramRules, Target, socket_of};
-use crate::control::FILE_CREATE;
+use crate::control::{FILE_CREATE, List};
 use crate::driver::Services;
 use crate::holders::Holder;
 use crate::interface::{Attachment, Hook, ModeWish};
@@ -155,6 +155,15 @@ impl Program {
             rules: self.rules,
             is_attached: self.attachment.read(passive).is_some().into(),
             reserved: 0,
+        }
+    }
+
+    /// Lists how many frames each rule has decided on.
+    pub(crate) fn describe_hits(&self, id: u64, list: &mut List<'_>, passive: Passive<'_>) {
+        if let Some(attachment) = &*self.attachment.read(passive) {
+            attachment.each_hits(passive, |queue, hits| {
+                list.add_hits(id, self.if_index, queue, hits.counts());
+            });
         }
     }
 

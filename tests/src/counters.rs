@@ -32,6 +32,7 @@ pub const RX: CounterSet = CounterSet {
         "Inspection Frames Forwarded",
         "Inspection Batches",
         "Inspection Frames Discontiguous",
+        "AF_XDP Frames Misdirected",
     ],
 };
 
@@ -47,6 +48,9 @@ pub const GENERIC_RX: CounterSet = CounterSet {
         "Forwarding NBs: Requested",
         "Forwarding NBs: Sent",
         "NDIS Loopback NBLs Skipped",
+        "Forwarding Failures: Short Frames",
+        "Forwarding Failures: NDIS Pause",
+        "Forwarding Failures: NIC Failure",
     ],
 };
 

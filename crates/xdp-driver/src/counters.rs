@@ -13,15 +13,13 @@ pub(crate) fn count(counter: &AtomicU64, by: u32) {
     }
 }
 
-/// Declares the counters of a set, in the order of its manifest, and those that only the driver knows.
+/// Declares the counters of a set, in the order of its manifest.
 macro_rules! counters {
-    ($(#[$doc:meta])* $name:ident, $values:ident: [$($(#[$field_doc:meta])* $field:ident),*] + [$($(#[$own_doc:meta])* $own:ident),*]) => {
+    ($(#[$doc:meta])* $name:ident, $values:ident: [$($(#[$field_doc:meta])* $field:ident),*]) => {
         #[expect(non_camel_case_types, reason = "the counters have the names of their methods")]
         enum $values {
             $($field,)*
-            /// The number of the set's counters.
-            published,
-            $($own,)*
+            /// The number of counters.
             all,
         }
 
@@ -29,7 +27,7 @@ macro_rules! counters {
         pub(crate) struct $name([AtomicU64; $values::all as usize]);
 
         impl $name {
-            const PUBLISHED: usize = $values::published as usize;
+            const COUNT: usize = $values::all as usize;
 
             /// All counters at zero.
             pub(crate) const fn new() -> Self {
@@ -41,14 +39,9 @@ macro_rules! counters {
             pub(crate) const fn $field(&self) -> &AtomicU64 {
                 &self.0[$values::$field as usize]
             })*
-            $($(#[$own_doc])*
-            #[inline]
-            pub(crate) const fn $own(&self) -> &AtomicU64 {
-                &self.0[$values::$own as usize]
-            })*
 
             fn reset(&self) {
-                for value in [$(self.$field(),)* $(self.$own(),)*] {
+                for value in [$(self.$field(),)*] {
                     value.store(0, Ordering::Relaxed);
                 }
             }
@@ -84,9 +77,8 @@ counters! {
         /// Batches inspected.
         batches,
         /// Frames of several buffers.
-        discontiguous
-    ] + [
-        /// Frames for sockets that are not active on this queue.
+        discontiguous,
+        /// Frames for sockets that are not active on this queue. From here on counters are this driver's own.
         misdirected
     ]
 }
@@ -109,8 +101,14 @@ counters! {
         /// Frames sent back.
         forward_sent,
         /// Lists looped back, which are not inspected.
-        loopback_skipped
-    ] + []
+        loopback_skipped,
+        /// Frames to be sent back that are shorter than their addresses. From here on counters are this driver's own.
+        forward_short,
+        /// Frames to be sent back while the adapter was paused.
+        forward_paused,
+        /// Frames sent back that the network card did not send.
+        forward_failed
+    ]
 }
 
 counters! {
@@ -122,7 +120,7 @@ counters! {
         batches,
         /// Frames on the way.
         depth
-    ] + []
+    ]
 }
 
 counters! {
@@ -134,7 +132,7 @@ counters! {
         dropped_nic,
         /// Frames whose checksum wish made no sense.
         bad_checksums
-    ] + []
+    ]
 }
 
 /// The registered counter sets.
@@ -166,24 +164,16 @@ impl CounterSets {
     /// Registers the sets.
     pub(crate) fn register(passive: Passive<'_>) -> Result<Self> {
         Ok(Self {
-            rx: register(
-                nt::utf16!("XDP Receive Queue"),
-                RxCounters::PUBLISHED,
-                passive,
-            )?,
+            rx: register(nt::utf16!("XDP Receive Queue"), RxCounters::COUNT, passive)?,
             generic_rx: register(
                 nt::utf16!("XDP LWF Receive Queue"),
-                GenericRxCounters::PUBLISHED,
+                GenericRxCounters::COUNT,
                 passive,
             )?,
-            tx: register(
-                nt::utf16!("XDP Transmit Queue"),
-                TxCounters::PUBLISHED,
-                passive,
-            )?,
+            tx: register(nt::utf16!("XDP Transmit Queue"), TxCounters::COUNT, passive)?,
             generic_tx: register(
                 nt::utf16!("XDP LWF Transmit Queue"),
-                GenericTxCounters::PUBLISHED,
+                GenericTxCounters::COUNT,
                 passive,
             )?,
         })

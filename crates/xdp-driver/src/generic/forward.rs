@@ -171,6 +171,7 @@ impl<'a> Outgoing<'a> {
         for buffer in list.buffers() {
             let len = buffer.len();
             if len < SHORTEST {
+                count(self.queue.generic.forward_short(), 1);
                 continue;
             }
             self.push(len, list.hash_value(), |packet| {
@@ -234,6 +235,7 @@ impl<'a> Outgoing<'a> {
         self.queue.forwarding.fetch_add(frames, Ordering::Relaxed);
         if !interface.gate.enter(frames) {
             self.queue.forwarding.fetch_sub(frames, Ordering::Relaxed);
+            count(self.queue.generic.forward_paused(), frames);
             for list in self.lists.into_chain() {
                 let _ = interface.forwarder.reclaim(list);
             }

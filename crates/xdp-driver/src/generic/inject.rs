@@ -554,6 +554,9 @@ impl Interface {
             Owner::Forward(way, id) => {
                 if let Some(queue) = self.rx_queue(way, id) {
                     queue.forwarding.fetch_sub(run.len(), Ordering::Relaxed);
+                    if way == Way::Up {
+                        count(queue.generic.forward_failed(), failed);
+                    }
                 }
                 self.forwarder.reclaim_all(run);
             }

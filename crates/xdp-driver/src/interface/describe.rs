@@ -71,6 +71,10 @@ impl Interface {
                     reserved: 0,
                     counters: read(queue.counters.values()),
                     generic_counters: read(queue.generic.values()),
+                    misdirected: queue.counters.misdirected().load(Ordering::Relaxed),
+                    forward_short: queue.generic.forward_short().load(Ordering::Relaxed),
+                    forward_paused: queue.generic.forward_paused().load(Ordering::Relaxed),
+                    forward_failed: queue.generic.forward_failed().load(Ordering::Relaxed),
                 });
             }
             let queues = self.tx.get(way.index()).into_iter();

@@ -111,8 +111,8 @@ fn run(example: &str, folder: &Path) -> Option<Output> {
             return None;
         }
         format!(
-            "ip link add veth1 type veth peer name a && ip link add veth2 type veth peer name b && \
-             for i in veth1 veth2 a b; do ip link set $i up; done && exec {example}"
+            "ip link add veth1 type veth peer name peer1 && ip link add veth2 type veth peer name peer2 && \
+             for i in veth1 veth2 peer1 peer2; do ip link set $i up; done && exec {example}"
         )
     } else {
         example.to_owned()

@@ -24,18 +24,40 @@ pub enum Exit {
     Interrupted,
 }
 
+impl Exit {
+    /// The number that scripts see.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            // What clap ends with, too.
+            Self::Usage => 2,
+            Self::DriverAbsent => 3,
+            Self::NotPermitted => 4,
+            Self::NotSupported => 5,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// What a number means; one that means nothing is a failure.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Self {
+        match code {
+            0 => Self::Done,
+            2 => Self::Usage,
+            3 => Self::DriverAbsent,
+            4 => Self::NotPermitted,
+            5 => Self::NotSupported,
+            130 => Self::Interrupted,
+            _ => Self::Failed,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Failed => 1,
-            // What clap ends with, too.
-            Exit::Usage => 2,
-            Exit::DriverAbsent => 3,
-            Exit::NotPermitted => 4,
-            Exit::NotSupported => 5,
-            Exit::Interrupted => 130,
-        })
+        Self::from(exit.code())
     }
 }
 
@@ -110,6 +132,12 @@ impl Failure {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         self.exit
+    }
+
+    /// What was tried, why it failed, what to do.
+    #[must_use]
+    pub fn parts(&self) -> (&str, Option<&str>, Option<&str>) {
+        (&self.what, self.cause.as_deref(), self.hint.as_deref())
     }
 
     /// Tells whether the failure is that nobody reads the output any more.

@@ -15,6 +15,7 @@ mod lab;
 pub mod manual;
 pub mod messages;
 pub mod output;
+mod session;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use error::Exit;
@@ -45,7 +46,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check rule files and see what they do to captured packets; nothing is installed or changed.
+    /// Check rule files, see what they do to captured packets, and put rules into force.
     Filter(filter::Args),
     /// Boots a driver in a simulated NT kernel.
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -46,7 +46,7 @@ enum Format {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let file = match load(&args.rules) {
-        Ok(file) => file,
+        Ok((_, file)) => file,
         Err(Refused::Unreadable(failure)) => return Err(failure),
         Err(Refused::Wrong { text, errors }) => {
             if args.output == Format::Json {
@@ -118,7 +118,7 @@ fn text(path: &Path, file: &RuleFile, dead: &[Unreachable]) -> Result<(), Failur
     Ok(())
 }
 
-fn label(file: &RuleFile, index: usize) -> String {
+pub(super) fn label(file: &RuleFile, index: usize) -> String {
     let number = index + 1;
     match file.entries().get(index).and_then(Entry::name) {
         Some(name) => format!("rule {number} ({name})"),
@@ -133,7 +133,7 @@ fn shadow(file: &RuleFile, reason: Reason) -> Option<(usize, &Entry)> {
     }
 }
 
-fn why(file: &RuleFile, reason: Reason) -> String {
+pub(super) fn why(file: &RuleFile, reason: Reason) -> String {
     match reason {
         Reason::Shadowed { by } => {
             format!(

@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             "rules and capture cannot both come from standard input",
         ));
     }
-    let file = load_or_show(&args.rules)?;
+    let (_, file) = load_or_show(&args.rules)?;
     let decider = Decider::new(&file)?;
     let input: Box<dyn Read> = if args.read == stdin {
         Box::new(io::stdin().lock())

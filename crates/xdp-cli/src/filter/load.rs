@@ -14,14 +14,17 @@ pub(super) enum Refused {
     Wrong { text: String, errors: Errors },
 }
 
-/// Reads a rule file; `-` is standard input.
-pub(super) fn load(path: &Path) -> Result<RuleFile, Refused> {
+/// Reads a rule file; `-` is standard input. Its text comes with it.
+pub(super) fn load(path: &Path) -> Result<(String, RuleFile), Refused> {
     let text = read(path).map_err(Refused::Unreadable)?;
-    RuleFile::parse(&text).map_err(|errors| Refused::Wrong { text, errors })
+    match RuleFile::parse(&text) {
+        Ok(file) => Ok((text, file)),
+        Err(errors) => Err(Refused::Wrong { text, errors }),
+    }
 }
 
 /// Reads a rule file and shows on standard error what is wrong with it.
-pub(crate) fn load_or_show(path: &Path) -> Result<RuleFile, Failure> {
+pub(crate) fn load_or_show(path: &Path) -> Result<(String, RuleFile), Failure> {
     load(path).map_err(|refused| match refused {
         Refused::Unreadable(failure) => failure,
         Refused::Wrong { text, errors } => show(path, &text, &errors),

@@ -4,9 +4,12 @@ mod check;
 mod decide;
 mod explain;
 mod headers;
+mod hold;
+mod live;
 pub(crate) mod load;
 mod report;
 mod rows;
+mod words;
 
 use crate::error::{Exit, Failure};
 use clap::Subcommand;
@@ -23,6 +26,17 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// List the rules in force, and how often each was hit.
+    #[command(visible_alias = "status", alias = "show")]
+    List(live::ListArgs),
+    /// Put the rules of a file into force, in place of those of the session that holds rules on the interface.
+    #[command(alias = "load")]
+    Apply(live::ApplyArgs),
+    /// Add a rule to those in force.
+    Add(live::AddArgs),
+    /// Remove rules from those in force.
+    #[command(alias = "delete", alias = "unload")]
+    Remove(live::RemoveArgs),
     /// Check a rule file: is it valid, and which rules can never match?
     Check(check::Args),
     /// Show what a rule file does to each packet of a capture.
@@ -67,6 +81,10 @@ Match types and their fields:
 /// What was asked for could not be done.
 pub fn run(args: Args) -> Result<Exit, Failure> {
     match args.command {
+        Command::List(args) => live::list(&args),
+        Command::Apply(args) => live::apply(&args),
+        Command::Add(args) => live::add(&args),
+        Command::Remove(args) => live::remove(&args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema => {

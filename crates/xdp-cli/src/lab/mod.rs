@@ -42,6 +42,9 @@ Examples:
     xdp lab run --wire if:veth1 --stack if:veth2
   The same, with rules:
     xdp lab run --wire if:veth1 --stack if:veth2 --rules rules.toml
+  Change the rules of a lab while it runs, from another terminal:
+    xdp lab run --name demo --stay
+    xdp filter apply -i lab:demo rules.toml
   Replay a capture through the driver and keep what comes out:
     xdp lab run --wire read:in.pcap --stack write:out.pcap";
 
@@ -63,6 +66,12 @@ pub(crate) struct RunArgs {
     /// Rules that the driver applies to what the wire ends bring (a rule file, see `xdp filter`).
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+    /// Name under which `xdp filter` in another terminal finds the lab, as lab:NAME [default: lab, or lab-2 and so on]
+    #[arg(long, value_name = "NAME", value_parser = crate::session::name, conflicts_with = "seed")]
+    name: Option<String>,
+    /// Stays when the captures are exhausted, until Ctrl-C or for --duration.
+    #[arg(long)]
+    stay: bool,
     /// Queues of each network card.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     queues: u32,

@@ -1,6 +1,7 @@
 //! What the lab prints.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
 use nt_sim::Driver;
@@ -8,6 +9,7 @@ use nt_sim::nic::Counters;
 
 use crate::args::si;
 use crate::output::{FAINT, GOOD, count};
+use crate::session::Listing;
 
 /// Prints what was loaded.
 pub(super) fn loaded(driver: &Driver<'_>) {
@@ -73,6 +75,11 @@ impl Sample {
             counters.sent, counters.received, counters.dropped
         )
     }
+}
+
+/// Prints the rules and how often each decided.
+pub(super) fn rules(listing: &Listing) -> io::Result<()> {
+    listing.write_text(&mut anstream::stdout().lock())
 }
 
 /// Prints the end of the run.

@@ -8,14 +8,18 @@ use nt_sim::nic::Frame;
 use nt_sim::{Driver, Lab, LabError, Mode, Nic, PeError, Rule};
 
 use super::end::EndSpec;
-use super::program::Rules;
+use super::program;
 use super::report::{self, Sample};
 use super::{RunArgs, Verifier};
 use crate::error::{Exit, Failure};
-use crate::interrupt;
+use crate::filter::load::load_or_show;
+use crate::session::{Change, Held, Server};
+use crate::{interrupt, messages};
 
 /// Stands for the driver in this program where a driver file is named.
 const LINKED: &str = "linked";
+/// The name of a lab that was given none.
+const DEFAULT_NAME: &str = "lab";
 /// How often the run looks whether it shall end.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -30,7 +34,7 @@ struct Card<'lab> {
 /// `xdp lab run`.
 pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let ends = pair_up(&args)?;
-    let rules = args.rules.as_deref().map(Rules::load).transpose()?;
+    let rules = args.rules.as_deref().map(read_rules).transpose()?;
     let is_linked = args.linked || args.driver.as_deref() == Some(Path::new(LINKED));
     let file = if is_linked {
         None
@@ -68,26 +72,41 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let process = lab
         .administrator("xdp")
         .map_err(|error| stopped("cannot start a process in the lab", error))?;
-    let mut programs = Vec::new();
-    if let Some(rules) = &rules {
-        for card in &cards {
-            let refused = || format!("the driver refused the rules on {}", card.nic.name());
-            let program = rules.attach(&process, card.nic.if_index());
-            programs.push(program.map_err(|error| stopped(&refused(), error))?);
-        }
+    let held = cards
+        .iter()
+        .map(|card| program::Card::new(&process, card.nic.name(), card.nic.if_index()));
+    let server = open_session(&args)?;
+    let session = server.as_ref().map_or(DEFAULT_NAME, Server::name);
+    let mut held = Held::new(session, held);
+    if let Some(text) = rules {
+        held.change(None, &Change::Replace { text })?;
         lab.settle()
             .map_err(|error| stopped("the lab did not settle", error))?;
     }
-    let live = ends
-        .iter()
-        .any(|(wire, stack)| wire.is_live() || stack.is_live());
+    let live = args.stay
+        || ends
+            .iter()
+            .any(|(wire, stack)| wire.is_live() || stack.is_live());
     report::running(cards.len(), live);
-    let interrupted = work(&lab, &mut cards, &args, live)?;
-    for program in programs {
-        program
-            .close()
-            .map_err(|error| stopped("cannot take the rules away", error))?;
+    if let Some(server) = &server {
+        messages::detail(format_args!(
+            "rules from another terminal: xdp filter list -i lab:{}",
+            server.name()
+        ));
     }
+    let serve = || {
+        if let Some(server) = &server {
+            server.serve(|request| held.serve(request));
+        }
+    };
+    let interrupted = work(&lab, &mut cards, &args, live, serve)?;
+    // Nobody is to add rules to a lab that goes.
+    drop(server);
+    if !held.is_empty() {
+        report::rules(&held.listing(None)?)?;
+        held.change(None, &Change::Clear)?;
+    }
+    drop(held);
     drop(process);
     finish(cards, driver)?;
     Ok(if interrupted {
@@ -95,6 +114,34 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     } else {
         Exit::Done
     })
+}
+
+/// The text of a rule file that is in order.
+fn read_rules(path: &Path) -> Result<String, Failure> {
+    load_or_show(path).map(|(text, _)| text)
+}
+
+/// Where others can change the rules; none under a seed, because what comes from outside cannot be repeated.
+fn open_session(args: &RunArgs) -> Result<Option<Server>, Failure> {
+    match &args.name {
+        _ if args.seed.is_some() => Ok(None),
+        Some(name) => match Server::open(name)? {
+            Some(server) => Ok(Some(server)),
+            None => Err(Failure::new(format!("there is a lab named {name} already"))
+                .hint("choose another name, or end the other lab")),
+        },
+        None => match Server::open_any(DEFAULT_NAME) {
+            Ok(server) => Ok(Some(server)),
+            Err(failure) => {
+                let (what, cause, _) = failure.parts();
+                messages::warn(format_args!(
+                    "rules cannot be changed from another terminal: {what}: {}",
+                    cause.unwrap_or_default()
+                ));
+                Ok(None)
+            }
+        },
+    }
 }
 
 /// The ends of each card; an end that is not given is plugged into nothing.
@@ -208,13 +255,20 @@ fn plug_in<'lab>(
 }
 
 /// Runs until there is a reason to end; `true` if it was Ctrl-C.
-fn work(lab: &Lab, cards: &mut [Card<'_>], args: &RunArgs, live: bool) -> Result<bool, Failure> {
+fn work(
+    lab: &Lab,
+    cards: &mut [Card<'_>],
+    args: &RunArgs,
+    live: bool,
+    mut serve: impl FnMut(),
+) -> Result<bool, Failure> {
     let start = Instant::now();
     let mut shown = start;
     loop {
         if interrupt::interrupted() {
             return Ok(true);
         }
+        serve();
         let mut open = live;
         for card in &mut *cards {
             open |= card.replay()?;

@@ -8,6 +8,7 @@ use super::ports::PortBitmap;
 use super::text::did_you_mean;
 use super::{Entry, Target};
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use xdp_abi::{
     ActionParams, InetAddr, IpAddressMask, IpPortSet, MatchPattern, Port, PortSet, QuicFlow,
     RedirectParams, RedirectTargetType, Rule, RuleAction, Tuple,
@@ -139,7 +140,7 @@ fn rule(node: &Node) -> Result<Entry, Vec<Found>> {
                 name,
                 line: 0,
                 rule,
-                ports,
+                ports: ports.map(Arc::new),
                 target,
             })
         }

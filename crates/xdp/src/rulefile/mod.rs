@@ -50,22 +50,24 @@ pub use ports::PortBitmap;
 pub use schema::schema;
 
 use std::fmt;
+use std::sync::Arc;
 use xdp_abi::{ActionParams, ClientPtr, Handle, RedirectParams, Rule};
 
 /// The rules of one program, in the order in which they are tried.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RuleFile {
     entries: Vec<Entry>,
 }
 
 /// One rule of a file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     name: Option<String>,
     line: usize,
     /// Complete but for what only a running program knows: the target handle.
     rule: Rule,
-    ports: Option<PortBitmap>,
+    /// Shared by copies of the rule, which hold its address.
+    ports: Option<Arc<PortBitmap>>,
     target: Option<Target>,
 }
 
@@ -161,6 +163,30 @@ impl RuleFile {
         }
     }
 
+    /// Makes a list without rules.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            entries: Vec::new(),
+        }
+    }
+
+    /// Puts a rule at a place, counted from 0, before the one that is there; behind the last one appends it.
+    pub fn insert(&mut self, index: usize, entry: Entry) {
+        self.entries.insert(index.min(self.entries.len()), entry);
+    }
+
+    /// Takes a rule out, if there is one at this place, counted from 0.
+    pub fn remove(&mut self, index: usize) -> Option<Entry> {
+        (index < self.entries.len()).then(|| self.entries.remove(index))
+    }
+
+    /// Returns the rules in order.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
+
     /// Returns the rules in order.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
@@ -230,7 +256,7 @@ impl Entry {
     /// Returns the port set, if the rule has one.
     #[must_use]
     pub fn ports(&self) -> Option<&PortBitmap> {
-        self.ports.as_ref()
+        self.ports.as_deref()
     }
 
     /// Returns what the rule redirects to, if it does.

@@ -40,6 +40,12 @@ impl PortBitmap {
         ClientPtr(self.0.as_ptr().expose_provenance() as u64)
     }
 
+    /// Returns the bitmap as the driver reads it.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|word| word.to_ne_bytes()).collect()
+    }
+
     /// Returns the ports as ranges in ascending order.
     pub fn ranges(&self) -> impl Iterator<Item = RangeInclusive<u16>> {
         let mut next = 0u32;

@@ -471,3 +471,33 @@ fn a_json_number_has_digits_behind_its_point() {
         assert!(error.to_string().contains("is not a number"), "{text}");
     }
 }
+
+#[test]
+fn rules_can_be_moved_between_lists() {
+    let rule = |ports: &str| {
+        format!("[[rule]]\nmatch = \"udp-port-set\"\nports = [{ports}]\naction = \"drop\"\n")
+    };
+    let mut list = RuleFile::parse_toml(&rule("1")).unwrap();
+    let before = list.clone();
+    let added = RuleFile::parse_toml(&rule("2")).unwrap().into_entries();
+    for entry in added {
+        list.insert(0, entry);
+    }
+    let held = |list: &RuleFile| -> Vec<bool> {
+        let rules = list.bind(|_| None).unwrap();
+        let sets = rules.iter().map(|rule| rule.pattern.port_set().port_set);
+        // What a rule points at is there for as long as any list has the rule.
+        sets.map(|set| list.port_set(set).unwrap().contains(2))
+            .collect()
+    };
+    assert_eq!(held(&list), [true, false]);
+    assert!(list.remove(2).is_none());
+    assert!(list.remove(1).is_some());
+    assert_eq!(held(&list), [true]);
+    drop(list);
+    assert_eq!(held(&before), [false]);
+    let bytes = before.entries()[0].ports().unwrap().to_bytes();
+    assert_eq!(bytes.len(), 8192);
+    assert_eq!(bytes.iter().map(|byte| byte.count_ones()).sum::<u32>(), 1);
+    assert!(RuleFile::empty().entries().is_empty());
+}

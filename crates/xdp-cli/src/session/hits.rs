@@ -1,0 +1,106 @@
+//! How often rules decided, as the driver's list of what there is says.
+
+use xdp_abi::inventory::{Entries, EntryKind, Header};
+use zerocopy::FromBytes as _;
+
+/// What is asked for beside the list itself: the hits of rules.
+pub(crate) const WITH_RULE_HITS: [u8; 4] = 1u32.to_le_bytes();
+
+/// The kind of the entries that have them: for one program and queue, the hits of some of its rules.
+const RULE_HITS: EntryKind = EntryKind(8);
+
+/// The size of the list, of which the start was read.
+pub(crate) fn size_needed(list: &[u8]) -> Option<usize> {
+    let (header, _) = Header::read_from_prefix(list).ok()?;
+    header.total_size.try_into().ok()
+}
+
+/// The hits of a program's rules on all queues together; none when the driver does not count them.
+pub(crate) fn of(list: &[u8], program: u64) -> Option<Vec<u64>> {
+    let mut sums: Option<Vec<u64>> = None;
+    for (kind, entry) in Entries::new(list)? {
+        let Some((words, hits)) = entry.split_at_checked(32).filter(|_| kind == RULE_HITS) else {
+            continue;
+        };
+        // Header, program, interface and queue, first rule and number of rules.
+        let words: Vec<u64> = words.chunks_exact(8).map(word).collect();
+        let &[_, of, _, rules] = words.as_slice() else {
+            continue;
+        };
+        if of != program {
+            continue;
+        }
+        let (first, count) = (rules as u32 as usize, (rules >> 32) as usize);
+        let sums = sums.get_or_insert_default();
+        for (index, hits) in hits.chunks_exact(8).map(word).take(count).enumerate() {
+            let index = first + index;
+            if sums.len() <= index {
+                sums.resize(index + 1, 0);
+            }
+            if let Some(sum) = sums.get_mut(index) {
+                *sum += hits;
+            }
+        }
+    }
+    sums
+}
+
+fn word(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(bytes);
+    u64::from_le_bytes(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zerocopy::IntoBytes as _;
+
+    fn entry(program: u64, queue: u32, first: u32, hits: &[u64]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(8u32.to_le_bytes());
+        bytes.extend((32 + 8 * hits.len() as u32).to_le_bytes());
+        bytes.extend(program.to_le_bytes());
+        for word in [1, queue, first, hits.len() as u32] {
+            bytes.extend(word.to_le_bytes());
+        }
+        hits.iter()
+            .for_each(|hits| bytes.extend(hits.to_le_bytes()));
+        bytes
+    }
+
+    fn list(entries: &[Vec<u8>]) -> Vec<u8> {
+        let size = size_of::<Header>() + entries.iter().map(Vec::len).sum::<usize>();
+        let header = Header {
+            version: 1,
+            header_size: size_of::<Header>() as u16,
+            entries: entries.len() as u32,
+            total_size: size as u64,
+        };
+        let mut bytes = header.as_bytes().to_vec();
+        entries.iter().for_each(|entry| bytes.extend(entry));
+        bytes
+    }
+
+    #[test]
+    fn hits_of_all_queues_are_added() {
+        let list = list(&[
+            entry(7, 0, 0, &[1, 2]),
+            entry(7, 0, 2, &[5]),
+            entry(9, 0, 0, &[100]),
+            entry(7, 1, 0, &[10, 0]),
+        ]);
+        assert_eq!(of(&list, 7), Some(vec![11, 2, 5]));
+        assert_eq!(of(&list, 9), Some(vec![100]));
+        assert_eq!(of(&list, 8), None);
+        assert_eq!(size_needed(&list), Some(list.len()));
+    }
+
+    #[test]
+    fn a_list_cut_anywhere_is_no_reason_to_panic() {
+        let whole = list(&[entry(7, 0, 0, &[1, 2])]);
+        for size in 0..whole.len() {
+            assert_eq!(of(&whole[..size], 7), None);
+        }
+    }
+}

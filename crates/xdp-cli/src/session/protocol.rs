@@ -1,0 +1,244 @@
+//! What is said through an endpoint.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Exit, Failure};
+use crate::output::{Record, Table, action_style, count};
+
+/// What can be asked of whoever holds rules. An interface is named when the session has several; none means all.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Request {
+    /// The rules, and how often each was hit.
+    List {
+        /// On this interface only.
+        #[serde(default)]
+        interface: Option<String>,
+    },
+    /// Change the rules.
+    Change {
+        /// On this interface only.
+        #[serde(default)]
+        interface: Option<String>,
+        /// How.
+        change: Change,
+    },
+}
+
+/// A change of a list of rules, made as a whole or not at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Change {
+    /// These rules instead of those that are there.
+    Replace {
+        /// A rule file.
+        text: String,
+    },
+    /// These rules, too.
+    Insert {
+        /// A rule file.
+        text: String,
+        /// Number that the first of them gets, from 1; none appends them.
+        at: Option<usize>,
+    },
+    /// No more these rules, by number or name.
+    Remove {
+        /// Their numbers or names.
+        rules: Vec<String>,
+    },
+    /// No rules.
+    Clear,
+}
+
+/// The answer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Reply {
+    /// How it is now.
+    Done(Listing),
+    /// Why it was not done; everything is as before.
+    Refused {
+        /// What failed.
+        what: String,
+        /// Why.
+        cause: Option<String>,
+        /// What to do.
+        hint: Option<String>,
+        /// Exit code.
+        exit: u8,
+    },
+}
+
+impl Reply {
+    /// The answer that a failure is.
+    pub(crate) fn refused(failure: &Failure) -> Self {
+        let (what, cause, hint) = failure.parts();
+        Self::Refused {
+            what: what.to_owned(),
+            cause: cause.map(ToOwned::to_owned),
+            hint: hint.map(ToOwned::to_owned),
+            exit: failure.exit().code(),
+        }
+    }
+
+    /// The failure that an answer may be.
+    pub(crate) fn into_result(self) -> Result<Listing, Failure> {
+        match self {
+            Self::Done(listing) => Ok(listing),
+            Self::Refused {
+                what,
+                cause,
+                hint,
+                exit,
+            } => {
+                let mut failure = Failure::new(what).ending(Exit::from_code(exit));
+                if let Some(cause) = cause {
+                    failure = failure.because(cause);
+                }
+                Err(match hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                })
+            }
+        }
+    }
+}
+
+/// The rules of a session.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Listing {
+    /// The session.
+    pub(crate) session: String,
+    /// The process that holds the rules.
+    pub(crate) process: u32,
+    /// Interface by interface.
+    pub(crate) interfaces: Vec<InterfaceRules>,
+}
+
+/// The rules of an interface.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct InterfaceRules {
+    /// Its name.
+    pub(crate) interface: String,
+    /// Rules in the order in which they are tried.
+    pub(crate) rules: Vec<RuleInfo>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RuleInfo {
+    /// Its number, from 1.
+    pub(crate) number: usize,
+    /// Its name.
+    pub(crate) name: Option<String>,
+    /// What it matches.
+    pub(crate) condition: String,
+    /// What it does.
+    pub(crate) action: String,
+    /// Frames that it decided about since the list last changed; none when the driver does not count them.
+    pub(crate) hits: Option<u64>,
+}
+
+/// A rule with its place, for the output.
+#[derive(Serialize)]
+pub(crate) struct RuleRecord<'a> {
+    session: &'a str,
+    interface: &'a str,
+    #[serde(flatten)]
+    rule: &'a RuleInfo,
+}
+
+impl Record for RuleRecord<'_> {
+    const KIND: &'static str = "rule";
+    const LABELS: &'static [&'static str] = &[
+        "session",
+        "interface",
+        "number",
+        "name",
+        "condition",
+        "action",
+    ];
+    const COUNTERS: &'static [&'static str] = &["hits"];
+}
+
+impl Listing {
+    /// Writes a table for each interface.
+    pub(crate) fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        for interface in &self.interfaces {
+            let InterfaceRules { interface, rules } = interface;
+            if rules.is_empty() {
+                writeln!(out, "{interface}: no rules, everything passes")?;
+                continue;
+            }
+            writeln!(out, "{interface}: {}", count(rules.len(), "rule"))?;
+            let mut table = Table::new(&[">#", "NAME", ">HITS", "CONDITION", "ACTION"]);
+            for rule in rules {
+                let word = rule.action.split(' ').next().unwrap_or_default();
+                let plain = Style::new();
+                table.styled([
+                    (plain, rule.number.to_string()),
+                    (plain, rule.name.clone().unwrap_or_else(|| "-".into())),
+                    (
+                        plain,
+                        rule.hits
+                            .map_or_else(|| "?".into(), |hits| hits.to_string()),
+                    ),
+                    (plain, rule.condition.clone()),
+                    (action_style(word), rule.action.clone()),
+                ]);
+            }
+            table.write(out)?;
+        }
+        Ok(())
+    }
+
+    /// All rules, one after the other.
+    pub(crate) fn records(&self) -> impl Iterator<Item = RuleRecord<'_>> {
+        self.interfaces.iter().flat_map(|interface| {
+            interface.rules.iter().map(|rule| RuleRecord {
+                session: &self.session,
+                interface: &interface.interface,
+                rule,
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_lines_that_people_can_read() {
+        let request = Request::Change {
+            interface: Some("nic0".into()),
+            change: Change::Remove {
+                rules: vec!["dns".into()],
+            },
+        };
+        let line = serde_json::to_string(&request).unwrap();
+        assert_eq!(
+            line,
+            r#"{"request":"change","interface":"nic0","change":{"remove":{"rules":["dns"]}}}"#
+        );
+        assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
+        let short: Request = serde_json::from_str(r#"{"request":"list"}"#).unwrap();
+        assert_eq!(short, Request::List { interface: None });
+    }
+
+    #[test]
+    fn a_refusal_arrives_as_it_was() {
+        let failure = Failure::new("cannot")
+            .because("no")
+            .hint("do")
+            .ending(Exit::NotPermitted);
+        let line = serde_json::to_string(&Reply::refused(&failure)).unwrap();
+        let reply: Reply = serde_json::from_str(&line).unwrap();
+        let failure = reply.into_result().unwrap_err();
+        assert_eq!(failure.parts(), ("cannot", Some("no"), Some("do")));
+        assert_eq!(failure.exit(), Exit::NotPermitted);
+    }
+}

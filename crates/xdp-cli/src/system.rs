@@ -1,0 +1,77 @@
+//! Opening interfaces as they were named.
+
+use xdp::{Interface, System};
+
+use crate::args::{InterfaceArg, Place};
+use crate::error::{Exit, Failure};
+
+impl From<xdp::Error> for Failure {
+    fn from(error: xdp::Error) -> Self {
+        let failure = Self::new(error.to_string()).ending(Exit::from_code(error.kind().exit_code()));
+        match error.advice() {
+            Some(advice) => failure.hint(advice),
+            None => failure,
+        }
+    }
+}
+
+/// Opens an interface; `lab:` boots a lab for this command.
+///
+/// # Errors
+///
+/// There is no such interface, no driver, or no lab.
+pub fn open(interface: &InterfaceArg) -> Result<Interface, Failure> {
+    match interface.place() {
+        Place::Host(name) => Ok(Interface::find(name)?),
+        Place::OwnLab(address) => own_lab(address),
+        Place::RunningLab(name, _) => Err(elsewhere(name)),
+    }
+}
+
+/// Opens the system that an interface is of, or this Windows.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn of(interface: Option<&InterfaceArg>) -> Result<System, Failure> {
+    match interface {
+        None => Ok(System::host()?),
+        Some(interface) => match interface.place() {
+            Place::Host(_) => Ok(System::host()?),
+            Place::OwnLab(_) | Place::RunningLab(..) => Ok(open(interface)?.system().clone()),
+        },
+    }
+}
+
+fn elsewhere(name: &str) -> Failure {
+    Failure::usage(format!("the lab {name} runs in another process"))
+        .because("only its rules can be reached from here, with `xdp filter`")
+        .hint("`-i lab:` boots a lab for this command")
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn own_lab(address: &str) -> Result<Interface, Failure> {
+    use xdp::lab::{Address, Lab};
+
+    let wrong = |error| Failure::usage(format!("{address} is no address")).because(error);
+    let parsed: Address = address.parse().map_err(wrong)?;
+    let lab = match Lab::at(&parsed) {
+        // Nothing was built and nothing was named: this program has the driver in it.
+        Err(error) if error.kind() == xdp::Kind::DriverAbsent && parsed.driver.is_none() => {
+            match std::env::var_os("XDP_DRIVER") {
+                Some(_) => return Err(error.into()),
+                None => Lab::builder(&parsed).or_linked(xdp_driver::DriverEntry).boot()?,
+            }
+        }
+        lab => lab?,
+    };
+    crate::messages::detail(format_args!("lab: {}", lab.driver()));
+    Ok(lab.system().interface(parsed.nic.as_deref().unwrap_or("nic0"))?)
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+fn own_lab(_: &str) -> Result<Interface, Failure> {
+    Err(Failure::new("there is no lab on this system")
+        .because("it runs on Linux on x86-64")
+        .ending(Exit::NotSupported))
+}

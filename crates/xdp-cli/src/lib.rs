@@ -7,8 +7,11 @@
 
 pub mod args;
 pub mod capture;
+mod doctor;
 pub mod error;
+mod features;
 pub mod filter;
+mod interfaces;
 pub mod interrupt;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod lab;
@@ -16,6 +19,8 @@ pub mod manual;
 pub mod messages;
 pub mod output;
 mod session;
+mod status;
+pub mod system;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use error::Exit;
@@ -46,6 +51,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// List the network interfaces.
+    Interfaces(interfaces::Args),
+    /// List the programs, sockets and maps of all processes, and the counters of queues.
+    Status(status::Args),
+    /// Tell what an interface can do, and why not.
+    Features(features::Args),
+    /// Look for what is wrong, in one report to paste.
+    Doctor(doctor::Args),
     /// Check rule files, see what they do to captured packets, and put rules into force.
     Filter(filter::Args),
     /// Boots a driver in a simulated NT kernel.
@@ -84,6 +97,10 @@ pub fn main() -> ExitCode {
     cli.color.apply();
     cli.verbosity.apply();
     let result = match cli.command {
+        Command::Interfaces(args) => interfaces::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Features(args) => features::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Filter(args) => filter::run(args),
         #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
         Command::Lab(args) => lab::run(args),

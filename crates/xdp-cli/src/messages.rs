@@ -57,6 +57,12 @@ pub fn detail(text: impl Display) {
     }
 }
 
+/// Whether details are wanted (`-v`).
+#[must_use]
+pub fn is_verbose() -> bool {
+    level() >= 1
+}
+
 /// Whether progress is to be shown: only to somebody who looks.
 pub fn shows_progress() -> bool {
     level() >= 0 && std::io::stderr().is_terminal()

@@ -7,7 +7,8 @@ use crate::error::{Exit, Failure};
 
 impl From<xdp::Error> for Failure {
     fn from(error: xdp::Error) -> Self {
-        let failure = Self::new(error.to_string()).ending(Exit::from_code(error.kind().exit_code()));
+        let failure =
+            Self::new(error.to_string()).ending(Exit::from_code(error.kind().exit_code()));
         match error.advice() {
             Some(advice) => failure.hint(advice),
             None => failure,
@@ -55,18 +56,12 @@ fn own_lab(address: &str) -> Result<Interface, Failure> {
 
     let wrong = |error| Failure::usage(format!("{address} is no address")).because(error);
     let parsed: Address = address.parse().map_err(wrong)?;
-    let lab = match Lab::at(&parsed) {
-        // Nothing was built and nothing was named: this program has the driver in it.
-        Err(error) if error.kind() == xdp::Kind::DriverAbsent && parsed.driver.is_none() => {
-            match std::env::var_os("XDP_DRIVER") {
-                Some(_) => return Err(error.into()),
-                None => Lab::builder(&parsed).or_linked(xdp_driver::DriverEntry).boot()?,
-            }
-        }
-        lab => lab?,
-    };
+    // Where nothing was built and nothing was named, this program has the driver in it.
+    let lab = Lab::at_or_linked(&parsed, xdp_driver::DriverEntry)?;
     crate::messages::detail(format_args!("lab: {}", lab.driver()));
-    Ok(lab.system().interface(parsed.nic.as_deref().unwrap_or("nic0"))?)
+    Ok(lab
+        .system()
+        .interface(parsed.nic.as_deref().unwrap_or("nic0"))?)
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]

@@ -212,3 +212,150 @@ fn sizes_that_cannot_be_are_damage() {
         "the file is damaged at byte 28: a block of 13 bytes cannot be"
     );
 }
+
+mod written {
+    use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
+    use pcap_file::pcapng::{Block, PcapNgReader};
+    use std::process::Command;
+    use std::time::Duration;
+    use xdp_cli::capture::Capture;
+    use xdp_cli::capture::write::{Direction, Packet, Pcapng, Verdict};
+
+    /// An ARP request: something that every reader knows.
+    fn frame() -> Vec<u8> {
+        let mut frame = vec![0xFF; 6];
+        frame.extend([2, 0, 0, 0, 0, 1, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+        frame.extend([
+            2, 0, 0, 0, 0, 1, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 192, 0, 2, 2,
+        ]);
+        frame.resize(61, 0);
+        frame
+    }
+
+    fn file() -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut file = Pcapng::new(&mut out, &["nic0", "Ethernet 2"], 60).unwrap();
+        let frame = frame();
+        let plain = Packet {
+            interface: 0,
+            time: Duration::new(1_700_000_000, 123_456_789),
+            bytes: &frame[..42],
+            wire_size: 42,
+            queue: None,
+            verdict: None,
+            direction: None,
+            comment: None,
+        };
+        file.write(&plain).unwrap();
+        let verdicts = [
+            (Verdict::Drop, "rule 1 (dns)"),
+            (Verdict::Pass, ""),
+            (Verdict::SendBack, "b"),
+            (Verdict::Redirect, "c"),
+        ];
+        for (queue, (verdict, comment)) in (0..).zip(verdicts) {
+            let packet = Packet {
+                interface: 1,
+                bytes: &frame,
+                queue: Some(queue),
+                verdict: Some(verdict),
+                direction: Some(Direction::Inbound),
+                comment: Some(comment),
+                ..plain
+            };
+            file.write(&packet).unwrap();
+        }
+        file.flush().unwrap();
+        out
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let out = file();
+        let read: Vec<_> = Capture::open(out.as_slice())
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(read.len(), 5);
+        assert_eq!(
+            read[0].time,
+            Some(Duration::new(1_700_000_000, 123_456_789))
+        );
+        assert_eq!(
+            (read[0].bytes.as_slice(), read[0].wire_size),
+            (&frame()[..42], 42)
+        );
+        // One byte more than is kept.
+        assert_eq!(
+            (read[1].bytes.as_slice(), read[1].wire_size),
+            (&frame()[..60], 61)
+        );
+    }
+
+    #[test]
+    fn another_reader_finds_interfaces_flags_and_comments() {
+        let out = file();
+        let mut reader = PcapNgReader::new(out.as_slice()).unwrap();
+        let mut found = Vec::new();
+        while let Some(block) = reader.next_block() {
+            let Block::EnhancedPacket(packet) = block.unwrap() else {
+                continue;
+            };
+            found.extend(packet.options.iter().filter_map(|option| match option {
+                EnhancedPacketOption::Flags(flags) => Some(format!("{} {flags}", packet.interface_id)),
+                EnhancedPacketOption::Comment(comment) => Some(comment.to_string()),
+                _ => None,
+            }));
+        }
+        assert_eq!(found, ["1 1", "rule 1 (dns)", "1 1", "", "1 1", "b", "1 1", "c"]);
+        assert_eq!(reader.interfaces().len(), 2);
+    }
+
+    /// What Wireshark's own reader makes of it.
+    #[test]
+    fn tshark_shows_interface_queue_verdict_and_comment() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.pcapng");
+        std::fs::write(&path, file()).unwrap();
+        let fields = [
+            "frame.interface_name",
+            "frame.packet_flags_direction",
+            "frame.comment",
+            "frame.time_epoch",
+            "frame.len",
+            "frame.cap_len",
+            "frame.verdict.ebpf_xdp",
+            "frame.interface_queue",
+        ];
+        let mut command = Command::new("tshark");
+        command
+            .arg("-r")
+            .arg(&path)
+            .args(["-T", "fields", "-E", "separator=|"]);
+        for field in fields {
+            command.args(["-e", field]);
+        }
+        let Ok(output) = command.output() else {
+            eprintln!("skipped: there is no tshark");
+            return;
+        };
+        let text = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 5, "{text}");
+        assert!(
+            lines[0].starts_with("nic0|") && lines[0].contains("|1700000000.123456789|42|42|"),
+            "{text}"
+        );
+        assert!(
+            lines[1].starts_with("Ethernet 2|") && lines[1].contains("|rule 1 (dns)|"),
+            "{text}"
+        );
+        assert!(
+            lines[1].contains("|61|60|") && lines[1].contains("1"),
+            "{text}"
+        );
+        assert!(lines[4].contains("|c|") && lines[4].contains("4"), "{text}");
+    }
+}

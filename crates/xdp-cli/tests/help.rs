@@ -91,6 +91,37 @@ fn foreign(example: &str) -> Vec<&str> {
     heads.filter(|head| *head != "xdp").collect()
 }
 
+/// The lab that examples call `demo`; it ends itself even if nobody ends it.
+fn demo(folder: &Path) -> std::process::Child {
+    let child = Command::new(env!("CARGO_BIN_EXE_xdp"))
+        .args([
+            "lab", "run", "--linked", "--name", "demo", "--stay", "-d", "60s",
+        ])
+        .current_dir(folder)
+        .env("XDP_RUNTIME_DIR", folder.join("run"))
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let start = Instant::now();
+    let there = || {
+        let list = Command::new(env!("CARGO_BIN_EXE_xdp"))
+            .args([
+                "filter", "add", "-i", "lab:demo", "--name", "dns", "udp-dst", "port=53", "drop",
+            ])
+            .env("XDP_RUNTIME_DIR", folder.join("run"))
+            .output();
+        list.is_ok_and(|output| output.status.success())
+    };
+    while !there() {
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "the lab does not start"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    child
+}
+
 /// Commands that go on until Ctrl-C get one after a while; `None` when what they need cannot be had here.
 fn run(example: &str, folder: &Path) -> Option<Output> {
     if let Some(missing) = foreign(example).into_iter().find(|program| !has(program)) {
@@ -114,6 +145,9 @@ fn run(example: &str, folder: &Path) -> Option<Output> {
             "ip link add veth1 type veth peer name peer1 && ip link add veth2 type veth peer name peer2 && \
              for i in veth1 veth2 peer1 peer2; do ip link set $i up; done && exec {example}"
         )
+    } else if foreign(example).is_empty() && !example.contains('>') {
+        // The signal that ends it is for the command, not for a shell around it.
+        format!("exec {example}")
     } else {
         example.to_owned()
     };
@@ -127,7 +161,7 @@ fn run(example: &str, folder: &Path) -> Option<Output> {
         command
     };
     // Where no driver file was built beside the program, labs run the driver that is linked into it.
-    if std::env::var_os("XDP_DRIVER").is_none() {
+    if std::env::var_os("XDP_DRIVER").is_none() && example.contains("lab run") {
         command.env("XDP_DRIVER", "linked");
     }
     let child = command
@@ -168,7 +202,16 @@ fn every_example_works_when_pasted() {
     for command in leaves() {
         for example in &command.examples {
             let folder = folder();
-            let Some(output) = run(example, folder.path()) else {
+            // Examples speak of a lab that runs in another terminal.
+            let mut other = example.contains("lab:demo").then(|| demo(folder.path()));
+            let output = run(example, folder.path());
+            if let Some(other) = &mut other {
+                other
+                    .kill()
+                    .and_then(|()| other.wait())
+                    .expect("it is ours");
+            }
+            let Some(output) = output else {
                 continue;
             };
             let code = output.status.code();

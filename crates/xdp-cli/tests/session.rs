@@ -39,7 +39,11 @@ fn start(folder: &Path, arguments: &[&str]) -> Running {
     while !line.starts_with("running: ") {
         line.clear();
         let size = lines.read_line(&mut line).expect("it is text");
-        assert!(size != 0, "the lab did not start: {:?}", lab.wait_with_output());
+        assert!(
+            size != 0,
+            "the lab did not start: {:?}",
+            lab.wait_with_output()
+        );
     }
     lab.stdout = Some(lines.into_inner());
     Running {
@@ -92,7 +96,9 @@ fn said(output: &Output) -> (i32, String) {
 
 fn signal(child: &Child, name: &str) {
     let id = child.id().to_string();
-    let sent = Command::new("kill").args([&format!("-{name}"), &id]).status();
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), &id])
+        .status();
     assert!(sent.expect("kill is there").success());
 }
 
@@ -119,15 +125,27 @@ fn conditions(text: &str) -> Vec<(String, String)> {
 fn rules_of_a_lab_are_listed_applied_added_and_removed() {
     let folder = folder();
     let lab = start(folder.path(), &["--name", "demo"]);
-    assert!(lab.done(&["list", "-i", "lab:demo"]).contains("nic0: no rules"));
+    assert!(
+        lab.done(&["list", "-i", "lab:demo"])
+            .contains("nic0: no rules")
+    );
     lab.done(&["apply", "-i", "lab:demo", "rules.toml"]);
-    let added = lab.done(&["add", "-i", "lab:demo", "--at", "1", "--name", "web", "tcp-dst", "port=80", "drop"]);
-    assert!(added.contains("web") && added.contains("nic0: 3 rules"), "{added}");
+    let added = lab.done(&[
+        "add", "-i", "lab:demo", "--at", "1", "--name", "web", "tcp-dst", "port=80", "drop",
+    ]);
+    assert!(
+        added.contains("web") && added.contains("nic0: 3 rules"),
+        "{added}"
+    );
     let on = |condition: &str| ("nic0".to_owned(), condition.to_owned());
     let listed = lab.done(&["list", "-i", "lab:demo/nic0", "--json"]);
     assert_eq!(
         conditions(&listed),
-        [on("tcp-dst 80"), on("udp-dst 53"), on("udp-port-set {443, 8000-8100}")]
+        [
+            on("tcp-dst 80"),
+            on("udp-dst 53"),
+            on("udp-port-set {443, 8000-8100}")
+        ]
     );
     lab.done(&["remove", "-i", "lab:demo", "dns", "1"]);
     assert_eq!(
@@ -135,10 +153,24 @@ fn rules_of_a_lab_are_listed_applied_added_and_removed() {
         [on("udp-port-set {443, 8000-8100}")]
     );
     let metrics = lab.done(&["list", "-o", "prometheus"]);
-    assert!(metrics.contains("session=\"demo\",interface=\"nic0\",number=\"1\"") || metrics.is_empty());
-    lab.refused(&["remove", "-i", "lab:demo", "dns"], 1, "there is no rule dns");
-    lab.refused(&["add", "-i", "lab:demo", "--at", "9", "all", "pass"], 2, "there is no place 9");
-    lab.refused(&["add", "-i", "lab:demo", "udp-dst", "port=x", "drop"], 2, "this is no rule");
+    assert!(
+        metrics.contains("session=\"demo\",interface=\"nic0\",number=\"1\"") || metrics.is_empty()
+    );
+    lab.refused(
+        &["remove", "-i", "lab:demo", "dns"],
+        1,
+        "there is no rule dns",
+    );
+    lab.refused(
+        &["add", "-i", "lab:demo", "--at", "9", "all", "pass"],
+        2,
+        "there is no place 9",
+    );
+    lab.refused(
+        &["add", "-i", "lab:demo", "udp-dst", "port=x", "drop"],
+        2,
+        "this is no rule",
+    );
     lab.refused(&["list", "-i", "lab:demo/nic7"], 1, "it has nic0");
     lab.refused(&["list", "-i", "lab:other"], 1, "there is demo");
     lab.refused(&["list", "-i", "lab:../x"], 2, "is no name of a lab");
@@ -155,12 +187,24 @@ fn a_change_is_made_on_all_cards_or_on_one() {
     let folder = folder();
     let lab = start(
         folder.path(),
-        &["--name", "two", "--wire", "none", "--wire", "none", "--rules", "rules.toml"],
+        &[
+            "--name",
+            "two",
+            "--wire",
+            "none",
+            "--wire",
+            "none",
+            "--rules",
+            "rules.toml",
+        ],
     );
     assert_eq!(conditions(&lab.done(&["list", "--json"])).len(), 4);
     lab.done(&["remove", "-i", "lab:two/nic1", "--all"]);
     let left = conditions(&lab.done(&["list", "--json"]));
-    assert!(left.len() == 2 && left.iter().all(|(card, _)| card == "nic0"), "{left:?}");
+    assert!(
+        left.len() == 2 && left.iter().all(|(card, _)| card == "nic0"),
+        "{left:?}"
+    );
     let (code, text) = lab.end();
     assert_eq!(code, 130, "{text}");
 }
@@ -168,10 +212,15 @@ fn a_change_is_made_on_all_cards_or_on_one() {
 #[test]
 fn a_rule_that_the_driver_cannot_have_leaves_the_old_ones() {
     let folder = folder();
-    let to_socket = "[[rule]]\nmatch = \"all\"\naction = \"redirect\"\nredirect-to = { socket = \"rx\" }\n";
+    let to_socket =
+        "[[rule]]\nmatch = \"all\"\naction = \"redirect\"\nredirect-to = { socket = \"rx\" }\n";
     std::fs::write(folder.path().join("socket.toml"), to_socket).expect("the folder is ours");
     let lab = start(folder.path(), &["--name", "demo", "--rules", "rules.toml"]);
-    lab.refused(&["apply", "-i", "lab:demo", "socket.toml"], 1, "no sockets and maps of its own");
+    lab.refused(
+        &["apply", "-i", "lab:demo", "socket.toml"],
+        1,
+        "no sockets and maps of its own",
+    );
     assert_eq!(conditions(&lab.done(&["list", "--json"])).len(), 2);
     let (code, text) = lab.end();
     assert_eq!(code, 130, "{text}");
@@ -206,7 +255,10 @@ fn labs_without_names_get_some() {
     let folder = folder();
     let (first, second) = (start(folder.path(), &[]), start(folder.path(), &[]));
     let listed = first.done(&["list"]);
-    assert!(listed.contains("session lab,") && listed.contains("session lab-2,"), "{listed}");
+    assert!(
+        listed.contains("session lab,") && listed.contains("session lab-2,"),
+        "{listed}"
+    );
     first.end();
     second.end();
 }
@@ -233,9 +285,13 @@ fn nonsense_through_the_socket_is_answered_or_ignored() {
     let socket = folder.path().join("run/demo.sock");
     let ask = |line: &[u8]| {
         let mut stream = UnixStream::connect(&socket).expect("somebody listens");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("it is a time");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .expect("it is a time");
         stream.write_all(line).expect("it is read");
-        stream.shutdown(std::net::Shutdown::Write).expect("it is open");
+        stream
+            .shutdown(std::net::Shutdown::Write)
+            .expect("it is open");
         let mut reply = String::new();
         stream.read_to_string(&mut reply).expect("it is text");
         reply
@@ -250,7 +306,10 @@ fn nonsense_through_the_socket_is_answered_or_ignored() {
         b"{\"request\":\"list\"",
     ] {
         let reply = ask(line);
-        assert!(reply.contains("the request makes no sense"), "{line:?}: {reply}");
+        assert!(
+            reply.contains("the request makes no sense"),
+            "{line:?}: {reply}"
+        );
     }
     assert_eq!(ask(b""), "");
     assert!(ask(b"{\"request\":\"list\"}\n").contains("\"done\""));

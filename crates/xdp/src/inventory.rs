@@ -39,6 +39,8 @@ pub struct Inventory {
 
 /// Bytes to start with; more are taken as the driver asks for them.
 const FIRST_SIZE: usize = 16 * 1024;
+/// Asks for the hits of rules.
+const WITH_RULE_HITS: u32 = 1;
 /// The list may grow between two requests.
 const TRIES: usize = 8;
 
@@ -50,6 +52,20 @@ impl System {
     /// [`Kind::DriverAbsent`]; [`Kind::NotPermitted`] unless the caller may open the driver's common device, which only
     /// administrators may; [`Kind::NotSupported`] by drivers without such a list.
     pub fn inventory(&self) -> Result<Inventory, Error> {
+        self.list(&[])
+    }
+
+    /// As [`System::inventory`], with how often each rule of each program decided about a frame, if the driver counts it:
+    /// see [`Inventory::raw`].
+    ///
+    /// # Errors
+    ///
+    /// As [`System::inventory`].
+    pub fn inventory_with_hits(&self) -> Result<Inventory, Error> {
+        self.list(&WITH_RULE_HITS.to_le_bytes())
+    }
+
+    fn list(&self, wanted: &[u8]) -> Result<Inventory, Error> {
         let failed = |fault: Fault| fault.during(Call::ListObjects, "");
         let object = self
             .backend()
@@ -58,7 +74,7 @@ impl System {
         let mut size = FIRST_SIZE;
         for _ in 0..TRIES {
             let mut bytes = vec![0; size];
-            let answer = object.control(LIST, &[], &mut bytes).map_err(failed)?;
+            let answer = object.control(LIST, wanted, &mut bytes).map_err(failed)?;
             match answer.status {
                 NtStatus::SUCCESS => {
                     bytes.truncate(answer.information);

@@ -1,10 +1,11 @@
-//! Reading captures: pcap and pcapng.
+//! Reading captures, pcap and pcapng, and writing pcapng ([`write`](mod@write)).
 //!
 //! A capture is read packet by packet, from a file or a pipe. A packet that cannot be understood is reported and the next one
 //! read; damage to the file itself ends it, after every packet before the damage has been delivered.
 
 mod pcap;
 mod pcapng;
+pub mod write;
 
 use std::fmt;
 use std::io::{self, Read};

@@ -27,8 +27,13 @@ pub(super) fn session_name(interface: &InterfaceArg) -> Result<String, Failure> 
     if let Place::OwnLab(_) = interface.place() {
         let failure = Failure::usage(format!("{interface} is a lab that is not there yet"));
         return Err(match session::names().as_slice() {
-            [] => failure.hint("start one: xdp lab run --name demo --stay; its address is lab:demo"),
-            names => failure.hint(format!("a lab that runs is lab:NAME; there is {}", names.join(", "))),
+            [] => {
+                failure.hint("start one: xdp lab run --name demo --stay; its address is lab:demo")
+            }
+            names => failure.hint(format!(
+                "a lab that runs is lab:NAME; there is {}",
+                names.join(", ")
+            )),
         });
     }
     Ok(session_of(&system::open(interface)?))
@@ -54,7 +59,9 @@ pub(super) fn change_or_hold(
                         change,
                     };
                     let reply = session::ask(&name, &request)?;
-                    let gone = || Failure::new(format!("the session {name} ended just now")).hint("try again");
+                    let gone = || {
+                        Failure::new(format!("the session {name} ended just now")).hint("try again")
+                    };
                     return report(&reply.ok_or_else(gone)?.into_result()?, output);
                 }
             }
@@ -93,7 +100,11 @@ fn hold(
             messages::say("all rules were removed");
             break Exit::Done;
         }
-        if place.duration.is_some_and(|duration| start.elapsed() >= duration) || is_replayed(interface) {
+        if place
+            .duration
+            .is_some_and(|duration| start.elapsed() >= duration)
+            || is_replayed(interface)
+        {
             break Exit::Done;
         }
         if looked.elapsed() >= LOOK {
@@ -195,6 +206,19 @@ impl session::Interface for OnInterface {
         self.interface.name()
     }
 
+    fn index(&self) -> u32 {
+        self.interface.index()
+    }
+
+    fn inventory(&self) -> Result<Vec<u8>, Failure> {
+        Ok(self
+            .interface
+            .system()
+            .inventory_with_hits()?
+            .raw()
+            .to_vec())
+    }
+
     fn replace(&mut self, rules: &RuleFile) -> Result<(), Failure> {
         let next = match rules.entries() {
             [] => Vec::new(),
@@ -220,7 +244,10 @@ impl session::Interface for OnInterface {
         // Numbers grow: the last ones are those that are there now.
         ours.sort_unstable();
         let newest = ours.len().saturating_sub(self.programs.len());
-        Ok(hits::sum(inventory.raw(), ours.get(newest..).unwrap_or_default()))
+        Ok(hits::of(
+            inventory.raw(),
+            ours.get(newest..).unwrap_or_default(),
+        ))
     }
 }
 

@@ -220,8 +220,9 @@ fn change_or_hold(place: &PlaceArgs, change: Change, output: OutputArgs) -> Resu
 fn existing(interface: &InterfaceArg, mut request: Request) -> Result<Listing, Failure> {
     let name = match interface.place() {
         Place::RunningLab(name, card) => {
-            let (Request::List { interface } | Request::Change { interface, .. }) = &mut request;
-            *interface = card.map(ToOwned::to_owned);
+            if let Request::List { interface } | Request::Change { interface, .. } = &mut request {
+                *interface = card.map(ToOwned::to_owned);
+            }
             if !session::is_name(name) {
                 return Err(Failure::usage(format!("{name} is no name of a lab")).hint(
                     "`-i lab:NAME` is a lab that runs, `-i lab:queues=4` one with these options",

@@ -100,7 +100,7 @@ mod tests {
             "udp-port-set {53, 8000-8100} => drop"
         );
         assert_eq!(read("all pass", None).unwrap(), "all => pass");
-        let ip = read("ipv4-dst address=192.0.2.0/24 drop", None).unwrap();
+        let ip = read("ipv4-dst-mask address=192.0.2.0/24 drop", None).unwrap();
         assert!(ip.contains("192.0.2.0/24"), "{ip}");
     }
 

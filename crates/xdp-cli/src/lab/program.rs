@@ -130,7 +130,7 @@ impl<'p, 'lab> Card<'p, 'lab> {
     }
 
     /// What there is in the driver, with the hits of rules if it counts them.
-    fn inventory(&self) -> Result<Vec<u8>, LabError> {
+    fn read_inventory(&self) -> Result<Vec<u8>, LabError> {
         let device = self.process.open(DEVICE_NAME).access(READ).open()?;
         let mut room = 64 << 10;
         loop {
@@ -163,6 +163,15 @@ impl session::Interface for Card<'_, '_> {
         &self.name
     }
 
+    fn index(&self) -> u32 {
+        self.if_index
+    }
+
+    fn inventory(&self) -> Result<Vec<u8>, Failure> {
+        let failed = |error| Failure::new("cannot list what there is in the driver").because(error);
+        self.read_inventory().map_err(failed)
+    }
+
     fn replace(&mut self, rules: &RuleFile) -> Result<(), Failure> {
         for (number, entry) in (1..).zip(rules.entries()) {
             if let Some(target) = entry.target() {
@@ -189,9 +198,8 @@ impl session::Interface for Card<'_, '_> {
     }
 
     fn hits(&self) -> Result<Option<Vec<u64>>, Failure> {
-        let failed = |error| Failure::new("cannot read the hits of the rules").because(error);
-        let list = self.inventory().map_err(failed)?;
+        let list = self.inventory()?;
         let program = youngest(&list, self.process.id() as u64, self.if_index);
-        Ok(program.and_then(|program| hits::of(&list, program)))
+        Ok(program.and_then(|program| hits::of(&list, &[program])))
     }
 }

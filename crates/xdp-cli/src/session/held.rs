@@ -2,7 +2,7 @@
 
 use xdp::rulefile::{Entry, RuleFile};
 
-use super::protocol::{Change, InterfaceRules, Listing, Reply, Request, RuleInfo};
+use super::protocol::{Change, InterfaceRules, Listing, Reply, Request, RuleInfo, hex};
 use crate::error::Failure;
 use crate::output::count;
 
@@ -10,6 +10,12 @@ use crate::output::count;
 pub(crate) trait Interface {
     /// Its name.
     fn name(&self) -> &str;
+
+    /// Its index.
+    fn index(&self) -> u32;
+
+    /// What there is in the driver, with the hits of rules if it counts them.
+    fn inventory(&self) -> Result<Vec<u8>, Failure>;
 
     /// Puts these rules in place of those that are there; none are none. On a failure those that were there stay.
     fn replace(&mut self, rules: &RuleFile) -> Result<(), Failure>;
@@ -53,6 +59,11 @@ impl<I: Interface> Held<I> {
     /// Serves a request.
     pub(crate) fn serve(&mut self, request: Request) -> Reply {
         let served = match request {
+            Request::Status => {
+                return self
+                    .status()
+                    .unwrap_or_else(|failure| Reply::refused(&failure));
+            }
             Request::List { interface } => self.listing(interface.as_deref()),
             Request::Change { interface, change } => {
                 let interface = interface.as_deref();
@@ -64,6 +75,21 @@ impl<I: Interface> Held<I> {
             Ok(listing) => Reply::Done(listing),
             Err(failure) => Reply::refused(&failure),
         }
+    }
+
+    /// What there is in the driver; all interfaces are of the same one.
+    fn status(&self) -> Result<Reply, Failure> {
+        let list = match self.ruled.first() {
+            Some(ruled) => ruled.interface.inventory()?,
+            None => Vec::new(),
+        };
+        let interfaces = self.ruled.iter().map(|ruled| &ruled.interface);
+        Ok(Reply::Status {
+            interfaces: interfaces
+                .map(|it| (it.index(), it.name().to_owned()))
+                .collect(),
+            list: hex(&list),
+        })
     }
 
     /// The rules of an interface, or of all.

@@ -14,6 +14,14 @@ impl Interface for Fake {
         &self.name
     }
 
+    fn index(&self) -> u32 {
+        7
+    }
+
+    fn inventory(&self) -> Result<Vec<u8>, Failure> {
+        Ok(vec![1, 2])
+    }
+
     fn replace(&mut self, rules: &RuleFile) -> Result<(), Failure> {
         if self.is_broken && rules.entries().len() > 1 {
             return Err(Failure::new("no memory"));
@@ -132,6 +140,8 @@ fn requests_get_the_list_as_it_is_then() {
         (1, Some("dns"))
     );
     assert_eq!((rules[1].action.as_str(), rules[1].hits), ("pass", Some(1)));
+    let status = held.serve(Request::Status).into_status().unwrap();
+    assert_eq!(status, (vec![(7, "nic0".to_owned())], vec![1, 2]));
     let unknown = Request::List {
         interface: Some("nic7".into()),
     };

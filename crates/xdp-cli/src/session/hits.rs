@@ -15,8 +15,8 @@ pub(crate) fn size_needed(list: &[u8]) -> Option<usize> {
     header.total_size.try_into().ok()
 }
 
-/// The hits of a program's rules on all queues together; none when the driver does not count them.
-pub(crate) fn of(list: &[u8], program: u64) -> Option<Vec<u64>> {
+/// The hits of the rules of programs with the same rules, on all queues together; none when the driver does not count them.
+pub(crate) fn of(list: &[u8], programs: &[u64]) -> Option<Vec<u64>> {
     let mut sums: Option<Vec<u64>> = None;
     for (kind, entry) in Entries::new(list)? {
         let Some((words, hits)) = entry.split_at_checked(32).filter(|_| kind == RULE_HITS) else {
@@ -24,10 +24,10 @@ pub(crate) fn of(list: &[u8], program: u64) -> Option<Vec<u64>> {
         };
         // Header, program, interface and queue, first rule and number of rules.
         let words: Vec<u64> = words.chunks_exact(8).map(word).collect();
-        let &[_, of, _, rules] = words.as_slice() else {
+        let &[_, program, _, rules] = words.as_slice() else {
             continue;
         };
-        if of != program {
+        if !programs.contains(&program) {
             continue;
         }
         let (first, count) = (rules as u32 as usize, (rules >> 32) as usize);
@@ -90,9 +90,10 @@ mod tests {
             entry(9, 0, 0, &[100]),
             entry(7, 1, 0, &[10, 0]),
         ]);
-        assert_eq!(of(&list, 7), Some(vec![11, 2, 5]));
-        assert_eq!(of(&list, 9), Some(vec![100]));
-        assert_eq!(of(&list, 8), None);
+        assert_eq!(of(&list, &[7]), Some(vec![11, 2, 5]));
+        assert_eq!(of(&list, &[9]), Some(vec![100]));
+        assert_eq!(of(&list, &[9, 7]), Some(vec![111, 2, 5]));
+        assert_eq!(of(&list, &[8]), None);
         assert_eq!(size_needed(&list), Some(list.len()));
     }
 
@@ -100,7 +101,7 @@ mod tests {
     fn a_list_cut_anywhere_is_no_reason_to_panic() {
         let whole = list(&[entry(7, 0, 0, &[1, 2])]);
         for size in 0..whole.len() {
-            assert_eq!(of(&whole[..size], 7), None);
+            assert_eq!(of(&whole[..size], &[7]), None);
         }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) enum Request {
         #[serde(default)]
         interface: Option<String>,
     },
+    /// What there is in the driver.
+    Status,
     /// Change the rules.
     Change {
         /// On this interface only.
@@ -53,12 +55,22 @@ pub(crate) enum Change {
     Clear,
 }
 
+/// Interfaces by index, and the driver's list.
+pub(crate) type Inventoried = (Vec<(u32, String)>, Vec<u8>);
+
 /// The answer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Reply {
     /// How it is now.
     Done(Listing),
+    /// What there is in the driver.
+    Status {
+        /// Interfaces by index.
+        interfaces: Vec<(u32, String)>,
+        /// The driver's list, in hexadecimal.
+        list: String,
+    },
     /// Why it was not done; everything is as before.
     Refused {
         /// What failed.
@@ -84,27 +96,61 @@ impl Reply {
         }
     }
 
-    /// The failure that an answer may be.
+    /// The list of rules that an answer is.
     pub(crate) fn into_result(self) -> Result<Listing, Failure> {
         match self {
             Self::Done(listing) => Ok(listing),
-            Self::Refused {
-                what,
-                cause,
-                hint,
-                exit,
-            } => {
-                let mut failure = Failure::new(what).ending(Exit::from_code(exit));
-                if let Some(cause) = cause {
-                    failure = failure.because(cause);
-                }
-                Err(match hint {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                })
-            }
+            other => Err(other.into_failure()),
         }
     }
+
+    /// The interfaces and the driver's list that an answer is.
+    pub(crate) fn into_status(self) -> Result<Inventoried, Failure> {
+        match self {
+            Self::Status { interfaces, list } => {
+                let bytes = unhex(&list);
+                let bytes = bytes.ok_or_else(|| Failure::new("the answer makes no sense"))?;
+                Ok((interfaces, bytes))
+            }
+            other => Err(other.into_failure()),
+        }
+    }
+
+    /// The failure that an answer is.
+    fn into_failure(self) -> Failure {
+        let Self::Refused {
+            what,
+            cause,
+            hint,
+            exit,
+        } = self
+        else {
+            return Failure::new("the answer is none to what was asked")
+                .hint("use the same version of xdp on both sides");
+        };
+        let mut failure = Failure::new(what).ending(Exit::from_code(exit));
+        if let Some(cause) = cause {
+            failure = failure.because(cause);
+        }
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+/// Bytes as text.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let byte = |[high, low]: &[u8; 2]| Some((digit(*high)? << 4 | digit(*low)?) as u8);
+    pairs.iter().map(byte).collect()
 }
 
 /// The rules of a session.
@@ -227,6 +273,21 @@ mod tests {
         assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
         let short: Request = serde_json::from_str(r#"{"request":"list"}"#).unwrap();
         assert_eq!(short, Request::List { interface: None });
+    }
+
+    #[test]
+    fn bytes_arrive_as_they_were() {
+        let reply = Reply::Status {
+            interfaces: vec![(7, "nic0".into())],
+            list: hex(&[0, 0x7F, 0xFF]),
+        };
+        let line = serde_json::to_string(&reply).unwrap();
+        let reply: Reply = serde_json::from_str(&line).unwrap();
+        let (interfaces, bytes) = reply.into_status().unwrap();
+        assert_eq!((interfaces[0].0, bytes), (7, vec![0, 0x7F, 0xFF]));
+        for wrong in ["0", "0g", "ä"] {
+            assert_eq!(unhex(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

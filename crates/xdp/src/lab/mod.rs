@@ -85,6 +85,19 @@ impl Lab {
     ///
     /// As [`Lab::boot`]; [`Kind::Busy`] when another lab runs that was booted with other options.
     pub fn at(address: &Address) -> Result<Self, Error> {
+        Self::at_or_boot(address, Builder::new(address.clone()))
+    }
+
+    /// As [`Lab::at`]; a new lab runs a driver that is linked into this program, if there is no driver file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lab::at`].
+    pub fn at_or_linked(address: &Address, entry: DriverEntry) -> Result<Self, Error> {
+        Self::at_or_boot(address, Builder::new(address.clone()).or_linked(entry))
+    }
+
+    fn at_or_boot(address: &Address, builder: Builder) -> Result<Self, Error> {
         let mut running = running();
         if let Some(machine) = running.upgrade() {
             if address.asks_for_nothing() || address.same_machine(machine.address()) {
@@ -99,7 +112,7 @@ impl Lab {
                     .advise("give all interfaces of a command the same options, and nic=NAME to tell them apart"),
             );
         }
-        let lab = Builder::new(address.clone()).boot()?;
+        let lab = builder.boot()?;
         *running = Arc::downgrade(&lab.machine);
         Ok(lab)
     }

@@ -302,12 +302,17 @@ mod written {
                 continue;
             };
             found.extend(packet.options.iter().filter_map(|option| match option {
-                EnhancedPacketOption::Flags(flags) => Some(format!("{} {flags}", packet.interface_id)),
+                EnhancedPacketOption::Flags(flags) => {
+                    Some(format!("{} {flags}", packet.interface_id))
+                }
                 EnhancedPacketOption::Comment(comment) => Some(comment.to_string()),
                 _ => None,
             }));
         }
-        assert_eq!(found, ["1 1", "rule 1 (dns)", "1 1", "", "1 1", "b", "1 1", "c"]);
+        assert_eq!(
+            found,
+            ["1 1", "rule 1 (dns)", "1 1", "", "1 1", "b", "1 1", "c"]
+        );
         assert_eq!(reader.interfaces().len(), 2);
     }
 
@@ -342,20 +347,17 @@ mod written {
         let text = String::from_utf8(output.stdout).unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{errors}");
+        // Versions differ in how they show flags.
+        let text = text.replace("0x00000001", "1");
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 5, "{text}");
-        assert!(
-            lines[0].starts_with("nic0|") && lines[0].contains("|1700000000.123456789|42|42|"),
-            "{text}"
-        );
-        assert!(
-            lines[1].starts_with("Ethernet 2|") && lines[1].contains("|rule 1 (dns)|"),
-            "{text}"
-        );
-        assert!(
-            lines[1].contains("|61|60|") && lines[1].contains("1"),
-            "{text}"
-        );
-        assert!(lines[4].contains("|c|") && lines[4].contains("4"), "{text}");
+        let verdicts = ["1", "2", "3", "4"];
+        let comments = ["rule 1 (dns)", "", "b", "c"];
+        let mut expected = vec!["nic0|||1700000000.123456789|42|42||".to_owned()];
+        for (queue, (verdict, comment)) in verdicts.into_iter().zip(comments).enumerate() {
+            let packet =
+                format!("Ethernet 2|1|{comment}|1700000000.123456789|61|60|{verdict}|{queue}");
+            expected.push(packet);
+        }
+        assert_eq!(lines, expected);
     }
 }

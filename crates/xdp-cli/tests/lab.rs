@@ -374,8 +374,31 @@ fn rules_that_the_lab_cannot_apply_are_refused() {
         1,
         "rule 1 redirects to socket \"web\"",
     );
-    let ports = "[[rule]]\nmatch = \"udp-port-set\"\nports = [53]\naction = \"drop\"\n";
-    let (_folder, file) = rule_file(ports);
-    assert_refused(&["--linked", "--rules", &file], 1, "rule 1 has a port set");
     assert_refused(&["--linked", "--rules", "missing.toml"], 1, "missing.toml");
+}
+
+#[test]
+fn rules_with_port_sets_are_applied_and_counted() {
+    // Of the bundled capture, what iperf3 sends.
+    let ports = "[[rule]]\nname = \"iperf3\"\nmatch = \"udp-port-set\"\nports = [5201]\naction = \"drop\"\n";
+    let (_folder, file) = rule_file(ports);
+    let read = format!("read:{CAPTURE}");
+    let output = lab(&["--linked", "--wire", &read, "--rules", &file]);
+    assert_succeeds(&output);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text
+        .lines()
+        .find(|line| line.contains("udp-port-set {5201}"));
+    let hits = line.and_then(|line| line.split_whitespace().nth(2));
+    let expected = frames(Path::new(CAPTURE))
+        .iter()
+        .filter(|frame| {
+            let ipv4 = frame.get(12..14) == Some(&[8, 0]) && frame.get(23) == Some(&17);
+            let ipv6 = frame.get(12..14) == Some(&[0x86, 0xDD]) && frame.get(20) == Some(&17);
+            let at = if ipv4 { 36 } else { 56 };
+            (ipv4 || ipv6) && frame.get(at..at + 2) == Some(&[0x14, 0x51])
+        })
+        .count();
+    assert!(expected > 0, "the capture has some");
+    assert_eq!(hits, Some(expected.to_string().as_str()), "{text}");
 }

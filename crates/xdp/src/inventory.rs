@@ -1,6 +1,6 @@
 //! What there is in the driver, for administrators.
 
-use xdp_abi::inventory::{Entries, EntryKind, Header};
+use xdp_abi::inventory::{Entries, EntryKind, Header, ListFlags};
 pub use xdp_abi::inventory::{
     Interface as InterfaceEntry, InterfaceHandle as InterfaceHandleEntry, Map as MapEntry,
     Program as ProgramEntry, RxQueue as RxQueueEntry, Socket as SocketEntry,
@@ -39,8 +39,6 @@ pub struct Inventory {
 
 /// Bytes to start with; more are taken as the driver asks for them.
 const FIRST_SIZE: usize = 16 * 1024;
-/// Asks for the hits of rules.
-const WITH_RULE_HITS: u32 = 1;
 /// The list may grow between two requests.
 const TRIES: usize = 8;
 
@@ -62,7 +60,7 @@ impl System {
     ///
     /// As [`System::inventory`].
     pub fn inventory_with_hits(&self) -> Result<Inventory, Error> {
-        self.list(&WITH_RULE_HITS.to_le_bytes())
+        self.list(ListFlags::RULE_HITS.as_bytes())
     }
 
     fn list(&self, wanted: &[u8]) -> Result<Inventory, Error> {

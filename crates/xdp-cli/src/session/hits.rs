@@ -1,13 +1,10 @@
 //! How often rules decided, as the driver's list of what there is says.
 
-use xdp_abi::inventory::{Entries, EntryKind, Header};
+use xdp_abi::inventory::{Entries, EntryKind, Header, ListFlags, RuleHits};
 use zerocopy::FromBytes as _;
 
 /// What is asked for beside the list itself: the hits of rules.
-pub(crate) const WITH_RULE_HITS: [u8; 4] = 1u32.to_le_bytes();
-
-/// The kind of the entries that have them: for one program and queue, the hits of some of its rules.
-const RULE_HITS: EntryKind = EntryKind(8);
+pub(crate) const WITH_RULE_HITS: [u8; 4] = ListFlags::RULE_HITS.0.to_le_bytes();
 
 /// The size of the list, of which the start was read.
 pub(crate) fn size_needed(list: &[u8]) -> Option<usize> {
@@ -18,22 +15,13 @@ pub(crate) fn size_needed(list: &[u8]) -> Option<usize> {
 /// The hits of the rules of programs with the same rules, on all queues together; none when the driver does not count them.
 pub(crate) fn of(list: &[u8], programs: &[u64]) -> Option<Vec<u64>> {
     let mut sums: Option<Vec<u64>> = None;
-    for (kind, entry) in Entries::new(list)? {
-        let Some((words, hits)) = entry.split_at_checked(32).filter(|_| kind == RULE_HITS) else {
-            continue;
-        };
-        // Header, program, interface and queue, first rule and number of rules.
-        let words: Vec<u64> = words.chunks_exact(8).map(word).collect();
-        let &[_, program, _, rules] = words.as_slice() else {
-            continue;
-        };
-        if !programs.contains(&program) {
+    let entries = Entries::new(list)?.filter(|(kind, _)| *kind == EntryKind::RULE_HITS);
+    for (entry, hits) in entries.filter_map(|(_, entry)| RuleHits::read(entry)) {
+        if !programs.contains(&entry.program) {
             continue;
         }
-        let (first, count) = (rules as u32 as usize, (rules >> 32) as usize);
         let sums = sums.get_or_insert_default();
-        for (index, hits) in hits.chunks_exact(8).map(word).take(count).enumerate() {
-            let index = first + index;
+        for (index, hits) in (entry.first_rule as usize..).zip(hits) {
             if sums.len() <= index {
                 sums.resize(index + 1, 0);
             }
@@ -45,25 +33,21 @@ pub(crate) fn of(list: &[u8], programs: &[u64]) -> Option<Vec<u64>> {
     sums
 }
 
-fn word(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(bytes);
-    u64::from_le_bytes(word)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use zerocopy::IntoBytes as _;
 
     fn entry(program: u64, queue: u32, first: u32, hits: &[u64]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        bytes.extend(8u32.to_le_bytes());
-        bytes.extend((32 + 8 * hits.len() as u32).to_le_bytes());
-        bytes.extend(program.to_le_bytes());
-        for word in [1, queue, first, hits.len() as u32] {
-            bytes.extend(word.to_le_bytes());
-        }
+        let entry = RuleHits {
+            header: RuleHits::header_for(hits.len() as u32),
+            program,
+            if_index: 1,
+            queue,
+            first_rule: first,
+            rules: hits.len() as u32,
+        };
+        let mut bytes = entry.as_bytes().to_vec();
         hits.iter()
             .for_each(|hits| bytes.extend(hits.to_le_bytes()));
         bytes

@@ -53,6 +53,8 @@ const TABLE: &[Arrows] = &[
         ],
     ),
     tool("nt-sim", &["nt"]),
+    // Only tests depend on it.
+    tool("panic-paths", &[]),
     // `nt-sim` for the lab, where programs run without Windows.
     tool("xdp", &["nt-sim", "xdp-abi", "xdp-packet", "xdp-ring"]),
     tool("xdpapi", &["xdp", "xdp-abi"]),

@@ -40,6 +40,7 @@ const TABLE: &[Row] = &[
     row("xdpapi", true, Unsafe::Deny),
     row("nt-sim", true, Unsafe::Allowed),
     row("xdp-cli", true, Unsafe::Forbid),
+    row("panic-paths", true, Unsafe::Forbid),
     row("xtask", true, Unsafe::Forbid),
     row("tests", true, Unsafe::Forbid),
 ];

@@ -22,6 +22,7 @@ pub mod counters;
 pub mod failures;
 pub mod frames;
 pub mod interface;
+pub mod manifest;
 pub mod map;
 pub mod matching;
 pub mod program;

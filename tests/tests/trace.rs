@@ -1,6 +1,8 @@
 //! The events that the driver writes for those who trace it.
 
-use scenarios::{Scene, frames, matching, scene, socket::Setup};
+use std::collections::{BTreeMap, BTreeSet};
+
+use scenarios::{Scene, frames, manifest, matching, scene, socket::Setup};
 use xdp_abi::xsk::{BindFlags, NotifyFlags};
 
 /// Microsoft-XDP, as a GUID lies in memory.
@@ -22,6 +24,7 @@ struct Event {
     id: u16,
     channel: u8,
     level: u8,
+    opcode: u8,
     keywords: u64,
     data: Vec<u8>,
 }
@@ -54,6 +57,7 @@ impl Events {
                 id: u16::from_le_bytes([d[0], d[1]]),
                 channel: d[3],
                 level: d[4],
+                opcode: d[5],
                 keywords,
                 data: event.data,
             }
@@ -313,4 +317,124 @@ fn s09_1_levels_and_keywords_choose_events() {
             assert_eq!(events.0.is_empty(), level == 4, "{level}, {keywords:#x}");
         }
     });
+}
+
+/// An event as the manifest describes it: level, opcode, keywords, bytes of its fields.
+type Described = (u8, u8, u64, usize);
+
+fn described() -> BTreeMap<u16, Described> {
+    let elements = manifest::read("xdp-events.man");
+    let named = |element: &str, value: &str| -> BTreeMap<String, u64> {
+        let found = elements.iter().filter(|e| e.name == element);
+        found
+            .map(|e| {
+                let value = e.get(value);
+                let number = match value.strip_prefix("0x") {
+                    Some(hex) => u64::from_str_radix(hex, 16),
+                    None => value.parse(),
+                };
+                (e.get("name").to_owned(), number.unwrap())
+            })
+            .collect()
+    };
+    let (levels, masks) = (named("level", "value"), named("keyword", "mask"));
+    assert_eq!(named("channel", "value").values().copied().next(), Some(16));
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut template = "";
+    for element in &elements {
+        match element.name.as_str() {
+            "template" => template = element.get("tid"),
+            "data" => {
+                *sizes.entry(template).or_default() += match element.get("inType") {
+                    "win:UInt32" => 4,
+                    "win:Pointer" | "win:UInt64" => 8,
+                    other => panic!("a field of type {other}"),
+                }
+            }
+            _ => {}
+        }
+    }
+    let events = elements.iter().filter(|e| e.name == "event");
+    events
+        .map(|e| {
+            let level = match e.get("level") {
+                "win:Informational" => 4,
+                other => levels[other] as u8,
+            };
+            let opcode = match e.get("opcode") {
+                "win:Start" => 1,
+                "win:Stop" => 2,
+                other => panic_unless_empty(other),
+            };
+            let keywords = e.get("keywords").split(' ').map(|name| masks[name]).sum();
+            let size = sizes[e.get("template")];
+            let id = e.get("value").parse().unwrap();
+            (id, (level, opcode, keywords, size))
+        })
+        .collect()
+}
+
+fn panic_unless_empty(opcode: &str) -> u8 {
+    assert_eq!(opcode, "");
+    0
+}
+
+#[test]
+fn s09_1_the_manifest_describes_every_event_as_it_is_written() {
+    let described = described();
+    let provider = manifest::read("xdp-events.man");
+    let provider = provider.iter().find(|e| e.name == "provider").unwrap();
+    let guid = "{580bbdea-b364-4369-b291-d3539e35d20b}";
+    assert_eq!(
+        (provider.get("name"), provider.get("guid")),
+        ("Microsoft-XDP", guid)
+    );
+    scene(|s| {
+        listen(s, PER_FRAME, ALL);
+        let socket = s.app.socket(s.nic, Setup::rx_tx()).unwrap();
+        let rule = matching::all().redirect(&socket.xsk);
+        let program = s.app.program(s.nic).rule(rule).create().unwrap();
+        socket.fill_all();
+        let waiting = socket.xsk.notify_async(NotifyFlags::WAIT_RX).unwrap();
+        s.arrive(frames::udp4(53, b"in"));
+        assert!(waiting.result().is_some());
+        socket.send(20, &frames::numbered(1, 60));
+        socket.await_completions(1);
+        program.close();
+        socket.xsk.close();
+        let mut seen = BTreeSet::new();
+        for event in Events::take(s).0 {
+            let written = (event.level, event.opcode, event.keywords, event.size());
+            assert_eq!(described.get(&event.id), Some(&written), "{}", event.id);
+            assert_eq!(event.channel, 0x10);
+            seen.insert(event.id);
+        }
+        assert_eq!(seen, described.keys().copied().collect());
+        assert_eq!(seen, (1..=22).filter(|id| *id != 20).collect());
+    });
+}
+
+#[test]
+fn s09_2_the_profiles_record_the_provider_at_both_levels() {
+    let elements = manifest::read("xdptrace.wprp");
+    let providers = elements.iter().filter(|e| e.name == "EventProvider");
+    let providers: BTreeMap<&str, u8> = providers
+        .map(|e| {
+            assert_eq!(e.get("Name"), "580bbdea-b364-4369-b291-d3539e35d20b");
+            (e.get("Id"), e.get("Level").parse().unwrap())
+        })
+        .collect();
+    let used = elements.iter().filter(|e| e.name == "EventProviderId");
+    let used: BTreeSet<u8> = used.map(|e| providers[e.get("Value")]).collect();
+    assert_eq!(used, [PER_IO, PER_FRAME].into());
+    let collector = |name: &str, attribute: &str| -> BTreeSet<String> {
+        let found = elements.iter().filter(|e| e.name == name);
+        found.map(|e| e.get(attribute).to_owned()).collect()
+    };
+    assert_eq!(
+        collector("EventCollector", "Id"),
+        collector("EventCollectorId", "Value")
+    );
+    let keywords = elements.iter().filter(|e| e.name == "Keyword");
+    assert!(keywords.clone().count() == 2 && keywords.clone().all(|e| e.get("Value") == "0x3F"));
 }

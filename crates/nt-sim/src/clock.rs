@@ -32,6 +32,10 @@ pub(crate) struct Clock {
     mode: ClockMode,
     start: Instant,
     virtual_now: AtomicI64,
+    /// How long the machine has been asleep.
+    asleep: AtomicI64,
+    /// The latest time awake that was told.
+    awake: AtomicI64,
     sequence: AtomicU64,
     queue: Mutex<BTreeMap<Key, Action>>,
     changed: Condvar,
@@ -44,6 +48,8 @@ impl Clock {
             mode,
             start: Instant::now(),
             virtual_now: AtomicI64::new(0),
+            asleep: AtomicI64::new(0),
+            awake: AtomicI64::new(0),
             sequence: AtomicU64::new(0),
             queue: Mutex::new(BTreeMap::new()),
             changed: Condvar::new(),
@@ -57,6 +63,14 @@ impl Clock {
             ClockMode::Real => (self.start.elapsed().as_nanos() / 100) as i64 + SECOND,
             ClockMode::Virtual => self.virtual_now.load(Ordering::Acquire) + SECOND,
         }
+    }
+
+    /// Time since boot without the time asleep, in 100 ns units.
+    pub(crate) fn awake(&self) -> i64 {
+        // Seen in the middle of a sleep the difference is too small, never too large.
+        let now = self.now();
+        let awake = now - self.asleep.load(Ordering::Acquire);
+        self.awake.fetch_max(awake, Ordering::AcqRel).max(awake)
     }
 
     /// System time: 100 ns units since 1601.
@@ -128,6 +142,19 @@ impl Clock {
             self.run_due();
         }
         self.set_virtual(target);
+    }
+
+    /// Lets the machine sleep: virtual time passes, and what became due meanwhile runs at the end.
+    pub(crate) fn sleep(&self, duration: Duration) {
+        assert_eq!(
+            self.mode,
+            ClockMode::Virtual,
+            "only virtual time is slept through"
+        );
+        let units = (duration.as_nanos() / 100) as i64;
+        self.asleep.fetch_add(units, Ordering::AcqRel);
+        self.virtual_now.fetch_add(units, Ordering::AcqRel);
+        self.run_due();
     }
 
     /// Jumps to the next due action and runs it; `false` when nothing is queued.

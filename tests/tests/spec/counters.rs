@@ -2,7 +2,7 @@
 
 use nt_sim::nic::Layout;
 use scenarios::{
-    Scene, Stage, counters, frames, matching,
+    Scene, Stage, counters, frames, manifest, matching,
     socket::{Setup, Socket},
 };
 use xdp_abi::{HookId, sockopt::Sockopt, xsk::NotifyFlags};
@@ -226,5 +226,47 @@ fn s09_3_2_every_descriptor_consumed_is_invalid_or_completed_or_counted_as_lost(
         assert!(invalid > 0 && paused > 0 && failed > 0);
         assert_eq!(queue.get("Queue Depth"), 0);
         assert!(socket.xsk.get::<u32>(Sockopt::TX_ERROR).unwrap() == 0);
+    });
+}
+
+#[test]
+fn s09_3_the_manifest_names_every_counter_that_is_published() {
+    let elements = manifest::read("xdppcw.man");
+    let provider = elements.iter().find(|e| e.name == "provider").unwrap();
+    let guid = "{f0268542-135c-418e-8768-281d953df6ee}";
+    assert_eq!(provider.get("providerGuid"), guid);
+    let mut elements = elements
+        .iter()
+        .filter(|e| ["counterSet", "counter"].contains(&e.name.as_str()))
+        .peekable();
+    let sets = [
+        (&counters::RX, "{a79a2e4c-c5f6-4311-bb7b-67109984651f}"),
+        (
+            &counters::GENERIC_RX,
+            "{10672701-093b-4b91-8b76-8f53afd07cd0}",
+        ),
+        (&counters::TX, "{05947256-79cd-4393-b54c-a65be0963294}"),
+        (
+            &counters::GENERIC_TX,
+            "{48b1dee9-6603-4a83-b20d-435fa421a5d7}",
+        ),
+    ];
+    scenarios::scene(|s| {
+        let _socket = s.app.socket(s.nic, Setup::rx_tx()).unwrap();
+        for (set, guid) in sets {
+            let found = elements.next().unwrap();
+            assert_eq!((found.get("name"), found.get("guid")), (set.name, guid));
+            assert_eq!(found.get("instances"), "multiple");
+            for (id, name) in (1..).zip(set.counters) {
+                let found = elements.next().unwrap();
+                assert_eq!(found.get("name"), *name);
+                assert_eq!(found.get("id"), format!("{id}"), "{name}");
+            }
+            assert!(elements.peek().is_none_or(|e| e.name == "counterSet"));
+            // What the driver registers has as many.
+            let instances = s.lab.counter_instances(set.name).unwrap();
+            let bytes: usize = instances[0].blocks.iter().map(Vec::len).sum();
+            assert_eq!(bytes, 8 * set.counters.len(), "{}", set.name);
+        }
     });
 }

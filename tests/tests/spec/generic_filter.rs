@@ -221,6 +221,24 @@ fn s06_3_3_s06_13_r6_s01_7_idle_paths_stay_for_a_while() {
 }
 
 #[test]
+fn s06_3_3_time_asleep_does_not_count_and_idle_paths_go_all_the_same() {
+    Stage::new().virtual_clock().play(|s| {
+        s.app.program(s.nic).create().unwrap().close();
+        s.lab.advance(Duration::from_secs(100)).unwrap();
+        s.lab.sleep(Duration::from_secs(1000)).unwrap();
+        let mut awake = 100;
+        while paths(s) != (false, false) {
+            assert!(awake < 2000, "they stay for ever");
+            s.lab.advance(Duration::from_secs(1)).unwrap();
+            awake += 1;
+            // What the timer sets off runs on a thread of its own.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(awake >= 299, "gone after {awake} s");
+    });
+}
+
+#[test]
 fn s01_7_a_setting_changed_later_takes_effect() {
     Stage::new().virtual_clock().play(|s| {
         s.lab

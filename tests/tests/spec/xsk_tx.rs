@@ -376,6 +376,26 @@ fn s02_13_5_s02_19_r5_a_chunk_may_be_sent_twice_at_a_time() {
 }
 
 #[test]
+fn s02_5_6_s10_2_1_frames_on_their_way_do_not_change() {
+    scene(|s| {
+        let socket = s.app.socket(s.nic, Setup::tx()).unwrap();
+        s.nic.wire().hold();
+        let frame = frames::numbered(1, 100);
+        socket.send(3, &frame);
+        assert_eq!(s.nic.wire().held().unwrap(), std::slice::from_ref(&frame));
+        // The program writes over the frame, sends the chunk once more, and gives its memory away.
+        let other = frames::numbered(2, 100);
+        socket.umem.write(socket.umem.chunk(3), &other);
+        assert_eq!(s.nic.wire().held().unwrap(), std::slice::from_ref(&frame));
+        socket.send(4, &other);
+        s.app.free(socket.umem.memory()).unwrap();
+        assert_eq!(s.nic.wire().held().unwrap(), [frame, other]);
+        s.nic.wire().release().unwrap();
+        assert_eq!(socket.await_completions(2).len(), 2);
+    });
+}
+
+#[test]
 fn s02_13_8_taking_back_promised_space_breaks_the_completion_ring() {
     scene(|s| {
         let socket = s.app.socket(s.nic, Setup::tx().tx_rings(8, 8)).unwrap();

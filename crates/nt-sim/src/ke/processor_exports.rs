@@ -132,10 +132,10 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
         kernel().clock.now()
     }
 
-    /// Time since boot in 100 ns units.
+    /// Time since boot without the time asleep, in 100 ns units.
     #[irql(ANY)]
     fn KeQueryUnbiasedInterruptTime() -> u64 {
-        kernel().clock.now() as u64
+        kernel().clock.awake() as u64
     }
 
     /// Time since boot in 100 ns units.

@@ -178,6 +178,18 @@ impl Lab {
     pub fn advance(&self, duration: Duration) -> Result<(), LabError> {
         self.enter(|| kernel().clock.advance(duration))
     }
+
+    /// Lets the machine sleep on a virtual clock: timers that become due meanwhile run when it wakes, and the time does not
+    /// count as unbiased interrupt time.
+    ///
+    /// # Errors
+    /// When the kernel has stopped.
+    ///
+    /// # Panics
+    /// When the lab runs on the real clock.
+    pub fn sleep(&self, duration: Duration) -> Result<(), LabError> {
+        self.enter(|| kernel().clock.sleep(duration))
+    }
 }
 
 impl LabError {

@@ -476,6 +476,14 @@ impl Wire<'_> {
         self.nic.wire.set_giving(Giving::Shuffled);
     }
 
+    /// The sends that are held, byte by byte as they lie in memory now: what a card that is slow would read.
+    ///
+    /// # Errors
+    /// When the kernel stops.
+    pub fn held(&self) -> Result<Vec<Vec<u8>>, LabError> {
+        self.lab.enter(|| self.nic.held_sends())
+    }
+
     /// Completes what was held, and holds no more.
     ///
     /// # Errors

@@ -317,6 +317,15 @@ impl Nic {
         self.wire.held.lock().extend(all);
     }
 
+    /// What lies in the sends that are held now.
+    pub(crate) fn held_sends(&self) -> Vec<Vec<u8>> {
+        let held = self.wire.held.lock().clone();
+        let lists = held.into_iter().map(|nbl| nbl as Nbl);
+        lists
+            .flat_map(|nbl| nbl::buffers(nbl).map(move |nb| super::buffers::frame_of(nbl, nb).data))
+            .collect()
+    }
+
     /// Completes the sends that are held: one by one and out of order when shuffled.
     pub(crate) fn complete_held(&self) {
         let mut held = std::mem::take(&mut *self.wire.held.lock());

@@ -96,9 +96,14 @@ impl Work for Expire {
         let Ok(_control) = self.interface.lock(passive) else {
             return;
         };
-        // The time may have been set anew since this was queued.
+        // The time may have been set anew since this was queued, or have stood still while the machine was asleep.
         let until = self.interface.idle_until.load(Ordering::Acquire);
-        if until > nt::processor::interrupt_time() {
+        let left = until.saturating_sub(nt::processor::interrupt_time());
+        if left != 0 {
+            if let Some(chores) = &*self.interface.chores.lock() {
+                let left = Duration::from_nanos(left.saturating_mul(100));
+                chores.idle.set(left, None);
+            }
             return;
         }
         if self.interface.insertion.expire() {

@@ -8,7 +8,7 @@ use xdp::{Match, Program, System};
 
 use crate::args::InterfaceArgs;
 use crate::error::{Exit, Failure};
-use crate::output::{ERROR, GOOD, HINT, OutputArgs, Record, WARNING, Writer};
+use crate::output::{ERROR, GOOD, HINT, OutputArgs, Record, WARNING, Writer, count};
 use crate::{session, system};
 
 /// Arguments of `xdp doctor`.
@@ -119,10 +119,10 @@ fn with_system(args: &Args, system: &System, found: &mut Vec<FindingRecord>) {
             found.push(good(
                 "driver",
                 format!(
-                    "answers; {} interfaces, {} programs, {} sockets",
-                    inventory.interfaces.len(),
-                    inventory.programs.len(),
-                    inventory.sockets.len()
+                    "answers; {}, {}, {}",
+                    count(inventory.interfaces.len(), "interface"),
+                    count(inventory.programs.len(), "program"),
+                    count(inventory.sockets.len(), "socket")
                 ),
             ));
             let detached = inventory
@@ -197,6 +197,10 @@ fn windows(found: &mut Vec<FindingRecord>) {
                 .hint("install the driver")
                 .ending(Exit::DriverAbsent),
         )),
+    }
+    let version = r"(Get-Item $env:SystemRoot\System32\drivers\xdp.sys).VersionInfo.FileVersion";
+    if let Some(text) = run("powershell.exe", &["-NoProfile", "-Command", version]) {
+        found.push(good("driver file", format!("version {}", text.trim())));
     }
     if let Some(text) = run("bcdedit.exe", &["/enum", "{current}"]) {
         let state = line(&text, "testsigning").unwrap_or_else(|| "testsigning No".into());

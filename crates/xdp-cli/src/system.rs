@@ -23,7 +23,7 @@ impl From<xdp::Error> for Failure {
 /// There is no such interface, no driver, or no lab.
 pub fn open(interface: &InterfaceArg) -> Result<Interface, Failure> {
     match interface.place() {
-        Place::Host(name) => Ok(Interface::find(name)?),
+        Place::Host(name) => Ok(host()?.interface(name)?),
         Place::OwnLab(address) => own_lab(address),
         Place::RunningLab(name, _) => Err(elsewhere(name)),
     }
@@ -36,12 +36,23 @@ pub fn open(interface: &InterfaceArg) -> Result<Interface, Failure> {
 /// As [`open`].
 pub fn of(interface: Option<&InterfaceArg>) -> Result<System, Failure> {
     match interface {
-        None => Ok(System::host()?),
+        None => host(),
         Some(interface) => match interface.place() {
-            Place::Host(_) => Ok(System::host()?),
+            Place::Host(_) => host(),
             Place::OwnLab(_) | Place::RunningLab(..) => Ok(open(interface)?.system().clone()),
         },
     }
+}
+
+/// The Windows that this runs on.
+fn host() -> Result<System, Failure> {
+    if cfg!(windows) {
+        return Ok(System::host()?);
+    }
+    Err(Failure::new("there is no XDP driver")
+        .because("this is not Windows")
+        .hint("`-i lab:` is an interface of a simulated Windows with the driver in it")
+        .ending(Exit::DriverAbsent))
 }
 
 fn elsewhere(name: &str) -> Failure {

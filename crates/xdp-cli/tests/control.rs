@@ -128,7 +128,8 @@ fn the_doctor_finds_a_lab_well_and_a_missing_driver() {
 #[test]
 fn rules_meet_a_capture_and_are_counted() {
     let folder = tempfile::tempdir().expect("a folder for the test");
-    let rules = "[[rule]]\nname = \"udp\"\nmatch = \"udp\"\naction = \"drop\"\n";
+    let rules = "[[rule]]\nname = \"udp\"\nmatch = \"udp\"\naction = \"drop\"\n\n\
+                 [[rule]]\nmatch = \"all\"\naction = \"pass\"\n";
     std::fs::write(folder.path().join("rules.toml"), rules).expect("the folder is ours");
     let address = format!("lab:wire=read:{CAPTURE}");
     let output = xdp(folder.path())
@@ -137,7 +138,7 @@ fn rules_meet_a_capture_and_are_counted() {
         .expect("the program starts");
     let (code, out, err) = finished(&output);
     assert_eq!(code, 0, "{out}\n{err}");
-    assert!(err.contains("1 rule on nic0, queues all"), "{err}");
+    assert!(err.contains("2 rules on nic0; Ctrl-C"), "{err}");
     let found: Value = serde_json::from_str(&out).expect("it is JSON");
     assert_eq!(found["rules"][0]["condition"], "udp");
     // The driver counts what the same rules do to the same packets without it.
@@ -166,6 +167,11 @@ fn rules_meet_a_capture_and_are_counted() {
         .expect("a number");
     assert!(packets > 0, "{explained}");
     assert_eq!(found["rules"][0]["hits"], packets);
+    assert_eq!(
+        found["rules"][1]["hits"],
+        281 - packets,
+        "all the rest of the capture"
+    );
 }
 
 #[test]

@@ -87,10 +87,13 @@ fn hold(
     let listing = held.listing(None)?;
     let rules: usize = listing.interfaces.iter().map(|on| on.rules.len()).sum();
     messages::say(format_args!(
-        "{} on {}, queues {}; Ctrl-C removes {}",
+        "{} on {}{}; Ctrl-C removes {}",
         count(rules, "rule"),
         interface.name(),
-        place.queue,
+        match &place.queue {
+            Queues::All => String::new(),
+            some @ Queues::Some(_) => format!(", queues {some}"),
+        },
         if rules == 1 { "it" } else { "them" }
     ));
     let (start, mut looked) = (Instant::now(), Instant::now());
@@ -100,11 +103,10 @@ fn hold(
             messages::say("all rules were removed");
             break Exit::Done;
         }
-        if place
+        let is_over = place
             .duration
-            .is_some_and(|duration| start.elapsed() >= duration)
-            || is_replayed(interface)
-        {
+            .is_some_and(|duration| start.elapsed() >= duration);
+        if is_over || is_replayed(interface)? {
             break Exit::Done;
         }
         if looked.elapsed() >= LOOK {
@@ -121,21 +123,27 @@ fn hold(
     Ok(exit)
 }
 
-/// Whether the interface is of a lab whose captures were all put into it.
+/// Whether the interface is of a lab whose captures went through it to their ends.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn is_replayed(interface: &xdp::Interface) -> bool {
+fn is_replayed(interface: &xdp::Interface) -> Result<bool, Failure> {
     use xdp::lab::EndSpec;
     let Some(lab) = xdp::lab::Lab::of(interface) else {
-        return false;
+        return Ok(false);
     };
     let reads = |end: &EndSpec| matches!(end, EndSpec::Captures { read: Some(_), .. });
     let ends = &lab.address().ends;
-    ends.iter().any(|(wire, stack)| reads(wire) || reads(stack)) && !lab.replays()
+    let has_captures = ends.iter().any(|(wire, stack)| reads(wire) || reads(stack));
+    if !has_captures || lab.replays() {
+        return Ok(false);
+    }
+    // The last frames are still on their way.
+    lab.settle()?;
+    Ok(true)
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-fn is_replayed(_: &xdp::Interface) -> bool {
-    false
+fn is_replayed(_: &xdp::Interface) -> Result<bool, Failure> {
+    Ok(false)
 }
 
 /// Ends a lab of one's own, and looks what the driver left behind.

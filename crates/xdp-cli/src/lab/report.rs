@@ -77,6 +77,11 @@ impl Sample {
     }
 }
 
+/// Prints where the rules can be changed.
+pub(super) fn session(name: &str) {
+    anstream::println!("{FAINT}from another terminal: xdp filter list -i lab:{name}{FAINT:#}");
+}
+
 /// Prints the rules and how often each decided.
 pub(super) fn rules(listing: &Listing) -> io::Result<()> {
     listing.write_text(&mut anstream::stdout().lock())

@@ -88,11 +88,8 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
             .iter()
             .any(|(wire, stack)| wire.is_live() || stack.is_live());
     report::running(cards.len(), live);
-    if let Some(server) = &server {
-        messages::detail(format_args!(
-            "rules from another terminal: xdp filter list -i lab:{}",
-            server.name()
-        ));
+    if live && let Some(server) = &server {
+        report::session(server.name());
     }
     let serve = || {
         if let Some(server) = &server {

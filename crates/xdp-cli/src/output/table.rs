@@ -56,10 +56,12 @@ impl Table {
         let widths: Vec<usize> = (0..self.names.len()).map(width).collect();
         for row in lines() {
             let mut blanks = 0;
+            // Nothing is written behind the last cell that has something in it.
+            let end = row.iter().rposition(|(_, cell)| !cell.is_empty());
+            let row = row.get(..end.map_or(0, |end| end + 1)).unwrap_or_default();
             for ((style, cell), (width, right)) in row.iter().zip(widths.iter().zip(&self.right)) {
                 let pad = width.saturating_sub(cell.chars().count());
                 let before = blanks + if *right { pad } else { 0 };
-                // Nothing is written behind the last cell of a line.
                 write!(out, "{:before$}{style}{cell}{style:#}", "")?;
                 blanks = 2 + if *right { 0 } else { pad };
             }
@@ -78,12 +80,13 @@ mod tests {
         let mut table = Table::new(&[">IF", "NAME", ">MTU"]);
         table.row(["1", "loopback", "65536"]);
         table.row(["12", "nic0", "1500"]);
+        table.row(["13", "x", ""]);
         let mut out = anstream::StripStream::new(Vec::new());
         table.write(&mut out).unwrap();
         let text = String::from_utf8(out.into_inner()).unwrap();
         assert_eq!(
             text,
-            "IF  NAME        MTU\n 1  loopback  65536\n12  nic0       1500\n"
+            "IF  NAME        MTU\n 1  loopback  65536\n12  nic0       1500\n13  x\n"
         );
     }
 }

@@ -90,12 +90,23 @@ impl Source for Replayed {
             std::thread::sleep(wait);
             return Ok(Feed::Open);
         }
-        let feed = self.capture.receive(frames, wait);
-        if !matches!(feed, Ok(Feed::Open)) && !self.ended {
-            self.ended = true;
-            self.replay.running.fetch_sub(1, Ordering::AcqRel);
+        let feed = if self.ended {
+            Ok(Feed::End)
+        } else {
+            self.capture.receive(frames, wait)
+        };
+        match feed {
+            // The last frames are in the card when the next ones are asked for, not before.
+            Ok(Feed::End) if !self.ended => {
+                self.ended = true;
+                Ok(Feed::Open)
+            }
+            Ok(Feed::Open) => Ok(Feed::Open),
+            end => {
+                self.replay.running.fetch_sub(1, Ordering::AcqRel);
+                end
+            }
         }
-        feed
     }
 }
 

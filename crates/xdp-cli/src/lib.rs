@@ -6,11 +6,14 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+mod bench;
 pub mod capture;
 mod doctor;
 pub mod error;
 mod features;
 pub mod filter;
+mod forward;
+mod generate;
 mod interfaces;
 pub mod interrupt;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -61,6 +64,12 @@ enum Command {
     Doctor(doctor::Args),
     /// Check rule files, see what they do to captured packets, and put rules into force.
     Filter(filter::Args),
+    /// Send frames back where they came from, or from one interface to another.
+    Forward(forward::Args),
+    /// Send frames at an exact rate, made up or of a capture.
+    Generate(generate::Args),
+    /// Measure how fast sockets are.
+    Bench(bench::Args),
     /// Boots a driver in a simulated NT kernel.
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     Lab(lab::Args),
@@ -98,6 +107,9 @@ pub fn main() -> ExitCode {
     cli.verbosity.apply();
     let result = match cli.command {
         Command::Interfaces(args) => interfaces::run(&args),
+        Command::Forward(args) => forward::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Features(args) => features::run(&args),
         Command::Doctor(args) => doctor::run(&args),

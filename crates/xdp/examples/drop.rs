@@ -7,7 +7,7 @@
 use xdp::{Error, Interface, Match, Program};
 
 /// Attaches the rule; it is there until the program is dropped.
-pub fn drop_port(interface: &Interface, port: u16) -> Result<Program, Error> {
+pub(crate) fn drop_port(interface: &Interface, port: u16) -> Result<Program, Error> {
     Program::builder(interface)
         .rule(Match::udp_dst(port).drop())
         .attach()

@@ -22,7 +22,7 @@ fn turn_round(frame: &mut [u8]) {
 }
 
 /// Echoes on queue 0 until nothing comes for `patience`; returns how many frames went back.
-pub fn echo(interface: &Interface, port: u16, patience: Duration) -> Result<usize, Error> {
+pub(crate) fn echo(interface: &Interface, port: u16, patience: Duration) -> Result<usize, Error> {
     let umem = Umem::builder(interface).build()?;
     let mut socket = Socket::builder(interface, &umem).open()?;
     let _program = Program::builder(interface)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use xdp::{Batch, Error, Interest, Interface, Match, Program, Socket, Umem};
 
 /// Receives on queue 0 until `count` frames have come, or none for `patience`; returns their lengths.
-pub fn receive(
+pub(crate) fn receive(
     interface: &Interface,
     port: u16,
     count: usize,

@@ -28,3 +28,13 @@ pub enum Mode {
     #[value(alias = "skb")]
     Generic,
 }
+
+impl From<Mode> for xdp::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Auto => Self::Auto,
+            Mode::Native => Self::Native,
+            Mode::Generic => Self::Generic,
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! `xdp bench`: how fast sockets are.
+
+mod histogram;
+mod latency;
+pub(crate) mod load;
+pub(crate) mod pace;
+mod report;
+mod throughput;
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use xdp::{Interface, Socket, SocketBuilder, Umem};
+
+use crate::args::{InterfaceArgs, Mode, Rate, duration, in_range, power_of_two, rate, size};
+use crate::error::{Exit, Failure};
+use crate::output::OutputArgs;
+use load::{HEADERS, Wire};
+use report::Result as Outcome;
+
+/// Bytes of a stamp: when a frame was sent, and its number.
+const STAMP: usize = 16;
+
+/// Arguments of `xdp bench`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// How many frames a second a socket receives
+    #[command(after_long_help = RX_EXAMPLES)]
+    Rx(Common),
+    /// How many frames a second a socket sends
+    #[command(after_long_help = TX_EXAMPLES)]
+    Tx(Common),
+    /// How many frames a second a socket receives, turns round and sends back
+    #[command(after_long_help = FWD_EXAMPLES)]
+    Fwd(Common),
+    /// How long it takes until a frame is back that a socket sends back
+    #[command(after_long_help = LATENCY_EXAMPLES)]
+    Latency(Common),
+}
+
+const RX_EXAMPLES: &str = "\
+Without `lab:` the frames have to come from elsewhere; what arrives is taken away from the network stack.
+
+Examples:
+  Frames a second that a socket receives from the driver in the lab:
+    xdp bench rx -i lab:verifier=fast --duration 2s
+  Whether frames are lost at a million a second:
+    xdp bench rx -i lab:verifier=fast --rate 1Mpps --duration 2s --json";
+const TX_EXAMPLES: &str = "\
+Examples:
+  Frames a second that a socket sends through the driver in the lab:
+    xdp bench tx -i lab:verifier=fast --duration 2s";
+const FWD_EXAMPLES: &str = "\
+Examples:
+  Frames a second that are echoed in the lab:
+    xdp bench fwd -i lab:verifier=fast --duration 2s";
+const LATENCY_EXAMPLES: &str = "\
+In the lab, frames are put on the wire and a socket sends them back. Elsewhere a socket sends frames, which whoever is at the
+other end has to send back; `xdp bench fwd` does.
+
+Examples:
+  What the driver and a socket add at 100,000 frames a second:
+    xdp bench latency -i lab:verifier=fast --rate 100kpps --duration 2s";
+
+/// What all benchmarks take.
+#[derive(clap::Args)]
+struct Common {
+    #[command(flatten)]
+    interface: InterfaceArgs,
+    /// Queue
+    #[arg(short, long, value_name = "NUMBER", default_value = "0", value_parser = in_range(0..=1023))]
+    queue: u64,
+    /// How the interface is used
+    #[arg(short, long, value_enum, default_value_t = Mode::Auto, value_name = "MODE")]
+    mode: Mode,
+    /// How long it takes
+    #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    duration: Duration,
+    /// Bytes of a frame, without its check sequence
+    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = size(60..=9014))]
+    size: u64,
+    /// Rate at which frames are put in, such as 1Mpps or 10Gbit/s [default: as fast as it goes; latency: 100kpps]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    rate: Option<Rate>,
+    /// Frames that are handled at a time
+    #[arg(short, long, value_name = "FRAMES", default_value = "64", value_parser = in_range(1..=4096))]
+    batch: u64,
+    /// Frames in each ring
+    #[arg(long, value_name = "FRAMES", default_value = "2048", value_parser = power_of_two(8..=65536))]
+    ring_size: u32,
+    /// Frames in frame memory [default: four times the ring]
+    #[arg(long, value_name = "FRAMES", value_parser = in_range(8..=1_000_000))]
+    umem_frames: Option<u64>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// A benchmark that is about to run.
+struct Bench<'a> {
+    common: &'a Common,
+    interface: Interface,
+    wire: Option<Wire>,
+    size: usize,
+}
+
+impl Bench<'_> {
+    fn umem(&self) -> Result<Umem, Failure> {
+        let frames = self
+            .common
+            .umem_frames
+            .unwrap_or(4 * u64::from(self.common.ring_size));
+        // The headroom that nothing needs is left away; frames do not share cache lines.
+        let room = (self.size as u32).next_power_of_two().max(2048);
+        Ok(Umem::builder(&self.interface)
+            .frames(frames as u32)
+            .frame_size_bytes(room)
+            .build()?)
+    }
+
+    fn socket<'u>(&self, umem: &'u Umem) -> SocketBuilder<'u> {
+        let ring = self.common.ring_size;
+        Socket::builder(&self.interface, umem)
+            .queue(self.common.queue as u32)
+            .mode(self.common.mode.into())
+            .rx_ring(ring)
+            .fill_ring(ring)
+            .tx_ring(ring)
+            .completion_ring(ring)
+    }
+
+    /// Frames a second that are to be put in.
+    fn frames_per_second(&self) -> Option<f64> {
+        self.common.rate.map(|rate| rate.frames(self.size, false))
+    }
+
+    fn outcome(&self, test: &'static str) -> Outcome {
+        Outcome {
+            test,
+            interface: self.interface.alias().to_owned(),
+            queue: self.common.queue as u32,
+            peer: if self.wire.is_some() {
+                "lab"
+            } else {
+                "network"
+            },
+            frame_bytes: self.size,
+            batch: self.common.batch as usize,
+            seconds: 0.0,
+            offered: None,
+            frames: 0,
+            lost: None,
+            frames_per_second: 0.0,
+            bits_per_second: 0.0,
+            latency_ns: None,
+        }
+    }
+}
+
+/// Runs `xdp bench`.
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    let (Command::Rx(common)
+    | Command::Tx(common)
+    | Command::Fwd(common)
+    | Command::Latency(common)) = &args.command;
+    let needed = match args.command {
+        Command::Latency(_) => HEADERS + STAMP,
+        _ => HEADERS,
+    };
+    debug_assert!(common.size as usize >= needed, "the smallest size has room");
+    crate::interrupt::catch()?;
+    let interface = crate::system::open(common.interface.require()?)?;
+    let size = common.size as usize;
+    if let Some(mtu) = interface.mtu_bytes()
+        && size > mtu as usize + 14
+    {
+        return Err(Failure::usage(format!(
+            "frames of {size} bytes are too long for {interface}"
+        ))
+        .because(format!("its MTU is {mtu}"))
+        .hint(format!("--size can be up to {}", mtu + 14)));
+    }
+    let bench = Bench {
+        common,
+        wire: Wire::of(&interface),
+        interface,
+        size,
+    };
+    let outcome = match args.command {
+        Command::Rx(_) => throughput::receive(&bench)?,
+        Command::Tx(_) => throughput::transmit(&bench)?,
+        Command::Fwd(_) => throughput::forward(&bench)?,
+        Command::Latency(_) => latency::run(&bench)?,
+    };
+    outcome.write(common.output.format())?;
+    Ok(if crate::interrupt::interrupted() {
+        Exit::Interrupted
+    } else {
+        Exit::Done
+    })
+}

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use interprocess::ConnectWaitMode;
 use interprocess::os::windows::named_pipe::{
     DuplexPipeStream, PipeListener, PipeListenerOptions, pipe_mode,
 };
@@ -59,9 +60,10 @@ impl Endpoint {
 }
 
 /// Connects to the session of this name; none when there is none.
-pub(super) fn connect(name: &str, _patience: Duration) -> Result<Option<Stream>, Failure> {
+pub(super) fn connect(name: &str, patience: Duration) -> Result<Option<Stream>, Failure> {
     let path = path_of(name);
-    match Stream::connect_by_path(path.as_str()) {
+    match Stream::connect_by_path_with_wait_mode(path.as_str(), ConnectWaitMode::Timeout(patience))
+    {
         Ok(stream) => Ok(Some(stream)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => {

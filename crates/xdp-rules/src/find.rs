@@ -7,7 +7,7 @@ use crate::classifier::{Classifier, Hit};
 use crate::hash::Key;
 use crate::index::{ByPrefix, Exact};
 use crate::masks::ByMask;
-use crate::pattern::PortSet;
+use crate::pattern::{self, Pattern, PortSet, tcp_ports4, tcp_ports6, udp_ports4, udp_ports6};
 use crate::plan::Class;
 use crate::port_sets::PortSets;
 use crate::store::Store;
@@ -253,7 +253,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             Step::UdpDst => exact(&tables.udp_dst, port),
             Step::Tuple4 => tuple4(&tables.tuple4, from, to, ports),
             Step::UdpPorts => ask.ask(port, best, |best| self.ports(port, best)),
-            Step::UdpPorts4 => self.address_ports(&tables.udp_ports4, to, port, best),
+            Step::UdpPorts4 => self.address_ports(&tables.udp_ports4, udp_ports4, to, port, best),
             Step::Prefix4 => prefix4(&tables.prefix4, to),
             Step::Mask4 => mask4(&tables.mask4, to, best),
             Step::UdpSrcCid => cid(&tables.udp_src_cid, payload, true, port, best),
@@ -289,7 +289,9 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             Step::UdpDst => exact(&tables.udp_dst, port),
             Step::Tuple6 => tuple6(&tables.tuple6, ends, ports),
             Step::UdpPorts => ask.ask(port, best, |best| self.ports(port, best)),
-            Step::UdpPorts6 => self.address_ports(&tables.udp_ports6, to6(ends), port, best),
+            Step::UdpPorts6 => {
+                self.address_ports(&tables.udp_ports6, udp_ports6, to6(ends), port, best)
+            }
             Step::Prefix6 => prefix6(&tables.prefix6, to6(ends)),
             Step::Mask6 => mask6(&tables.mask6, to6(ends), best),
             Step::UdpSrcCid => cid(&tables.udp_src_cid, payload, true, port, best),
@@ -311,7 +313,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             Step::NextHeader => exact(&tables.next_header, u16::from(protocol::TCP)),
             Step::TcpDst => exact(&tables.tcp_dst, port),
             Step::TcpControl if is_control => exact(&tables.tcp_control, port),
-            Step::TcpPorts4 => self.address_ports(&tables.tcp_ports4, to, port, best),
+            Step::TcpPorts4 => self.address_ports(&tables.tcp_ports4, tcp_ports4, to, port, best),
             Step::Prefix4 => prefix4(&tables.prefix4, to),
             Step::Mask4 => mask4(&tables.mask4, to, best),
             Step::TcpSrcCid => cid(&tables.tcp_src_cid, packet.payload(), true, port, best),
@@ -333,7 +335,8 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             Step::TcpDst => exact(&tables.tcp_dst, port),
             Step::TcpControl if is_control => exact(&tables.tcp_control, port),
             Step::TcpPorts6 => {
-                self.address_ports(&tables.tcp_ports6, V6::from(&ip.destination()), port, best)
+                let to = V6::from(&ip.destination());
+                self.address_ports(&tables.tcp_ports6, tcp_ports6, to, port, best)
             }
             Step::Prefix6 => prefix6(&tables.prefix6, (&ip.destination()).into()),
             Step::Mask6 => mask6(&tables.mask6, (&ip.destination()).into(), best),
@@ -408,20 +411,29 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
 
     #[inline(never)]
     fn ports(&self, port: u16, best: u32) -> u32 {
-        self.tables.udp_ports.find(best, self.holds(port))
+        let holds = self.holds(port, pattern::any_udp_ports);
+        self.tables.udp_ports.find(best, holds)
     }
 
     #[inline(never)]
-    fn address_ports<K: Key>(&self, sets: &PortSets<K, S>, to: K, port: u16, best: u32) -> u32 {
-        sets.find(&to, best, self.holds(port))
+    fn address_ports<K: Key>(
+        &self,
+        sets: &PortSets<K, S>,
+        set_of: impl Fn(&Pattern<P>) -> Option<&P>,
+        to: K,
+        port: u16,
+        best: u32,
+    ) -> u32 {
+        sets.find(&to, best, self.holds(port, set_of))
     }
 
-    /// Returns a test of whether a rule's port set holds a port now.
+    /// Returns a test of whether a rule's port set holds a port now. What kind of rule has the set is known: telling it from
+    /// others takes longer than asking it.
     #[inline]
-    fn holds(&self, port: u16) -> impl Fn(u32) -> bool {
+    fn holds(&self, port: u16, set_of: impl Fn(&Pattern<P>) -> Option<&P>) -> impl Fn(u32) -> bool {
         let port = Port::new(port);
         move |id| {
-            let set = self.arena.pattern(id).and_then(|p| p.port_set());
+            let set = self.arena.pattern(id).and_then(&set_of);
             set.is_some_and(|set| set.contains(port))
         }
     }

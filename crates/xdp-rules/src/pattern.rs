@@ -124,6 +124,29 @@ impl CidSlice {
     }
 }
 
+/// Defines functions that return the port set of one kind of pattern.
+macro_rules! port_sets {
+    ($($name:ident: $variant:ident($at:ident) => $ports:expr;)+) => {
+        $(
+            #[inline]
+            pub(crate) const fn $name<P>(pattern: &Pattern<P>) -> Option<&P> {
+                match pattern {
+                    Pattern::$variant($at) => Some($ports),
+                    _ => None,
+                }
+            }
+        )+
+    };
+}
+
+port_sets! {
+    any_udp_ports: UdpPortSet(ports) => ports;
+    udp_ports4: Ipv4UdpPortSet(at) => &at.ports;
+    udp_ports6: Ipv6UdpPortSet(at) => &at.ports;
+    tcp_ports4: Ipv4TcpPortSet(at) => &at.ports;
+    tcp_ports6: Ipv6TcpPortSet(at) => &at.ports;
+}
+
 /// What a rule looks at. `P` is how port sets are held: by application address when just validated, by mapped memory later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pattern<P> {

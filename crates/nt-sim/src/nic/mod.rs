@@ -168,7 +168,10 @@ impl Nic {
             let name = format!("{}/{}", self.name, if at_wire { "wire" } else { "stack" });
             crate::sched::spawn_system(&name, move || {
                 let mut frames = Vec::new();
-                while !nic.stop.load(Ordering::Acquire) && device.receive(&mut frames) {
+                let mut open = true;
+                while open && !nic.stop.load(Ordering::Acquire) {
+                    // The last frames come together with the word that there are no more.
+                    open = device.receive(&mut frames);
                     if !frames.is_empty() {
                         let batch = std::mem::take(&mut frames);
                         if at_wire {

@@ -11,6 +11,7 @@ mod driver;
 mod equivalence;
 mod house;
 mod sanitize;
+mod windows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,6 +58,8 @@ enum Task {
     House,
     /// Runs the tests of what is shared between threads under the address and thread sanitizers.
     Sanitize(sanitize::Args),
+    /// Builds the command and the samples for Windows, and starts each under wine.
+    Windows(windows::Args),
 }
 
 /// Processor architectures that the driver is built for.
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Task::Equivalence(args) => Ok(equivalence::run(&args)),
         Task::House => house::run(),
         Task::Sanitize(args) => sanitize::run(&args),
+        Task::Windows(args) => windows::run(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -5,8 +5,8 @@
 
 mod http;
 mod lab;
-mod network;
 mod replay;
+mod samples;
 mod traffic;
 
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, ensure};
 
 use lab::Lab;
-use network::Network;
+use namespaces::{Host, Network, Side};
 
 /// What to show.
 #[derive(clap::Args)]
@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// The `xdp` program.
     #[arg(long, value_name = "FILE")]
     xdp: PathBuf,
+    /// Folder of the samples' programs; without it the demo ends before them.
+    #[arg(long, value_name = "FOLDER")]
+    samples: Option<PathBuf>,
     /// Replays the capture even where namespaces could be made.
     #[arg(long)]
     replay: bool,
@@ -34,6 +37,21 @@ pub(crate) struct Args {
     #[arg(long, hide = true, value_name = "ADDRESS")]
     serve: Option<String>,
 }
+
+/// Programs that the demo runs on its hosts.
+const PROGRAMS: [&str; 3] = ["ping", "curl", "iperf3"];
+/// The host at the wire, and its address.
+const LEFT: Host = Host {
+    name: "left",
+    number: 1,
+    side: Side::Wire,
+};
+/// The host that is the network stack, and its address.
+const RIGHT: Host = Host {
+    name: "right",
+    number: 2,
+    side: Side::Stack,
+};
 
 /// Set by Ctrl-C; the demo then stops at the next step and takes everything down.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -53,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let why_replay = if args.replay {
         Some("asked for".to_owned())
     } else {
-        network::why_not()
+        namespaces::why_not(&PROGRAMS)
     };
     match why_replay {
         Some(why) => {
@@ -62,21 +80,29 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
         None => live(args)?,
     }
+    samples::next_commands();
+    println!("demo passed");
     Ok(ExitCode::SUCCESS)
 }
 
 fn live(args: &Args) -> Result<()> {
-    let network = Network::build()?;
+    let network = Network::build(&[LEFT, RIGHT])?;
     println!("two namespaces, 192.0.2.1 and 192.0.2.2; between them nothing but the lab");
     traffic::nothing_passes(&network)?;
-    let mut lab = Lab::start(args, &network)?;
+    let lab = Lab::start(args, &network)?;
     let traffic = traffic::run(&network);
     // The report of the lab is worth reading above all when the traffic failed.
     let unload = lab.stop();
     traffic?;
     unload?;
-    println!("demo passed");
-    Ok(())
+    match (&args.samples, &args.driver) {
+        (Some(folder), Some(driver)) => samples::run(folder, driver, &network)?,
+        (Some(_), None) => println!("no samples: they boot a driver file, and there is none"),
+        (None, _) => {}
+    }
+    drop(network);
+    println!("a capture, through the driver and into a file:");
+    replay::run(args)
 }
 
 /// Fails once Ctrl-C was pressed.

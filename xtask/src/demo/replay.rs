@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use pcap_file::pcap::PcapReader;
 
-use super::{Args, lab};
+use super::{Args, lab, samples};
 use crate::driver::{root, target_dir};
 
 /// A recorded conversation: ARP, ICMP, DNS-like UDP, HTTP over TCP, IPv6 neighbour discovery.
@@ -37,8 +37,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         "{} frames went in at the wire and came out at the stack, byte for byte",
         sent.len()
     );
-    println!("demo passed");
-    Ok(())
+    samples::read_by_tshark(&output, received.len())
 }
 
 fn prefixed(prefix: &str, file: &Path) -> std::ffi::OsString {

@@ -1,19 +1,24 @@
 //! What the two ends say to each other.
 
-use std::io::{BufRead, BufReader, Read as _};
-use std::process::{Child, Command, Stdio};
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use namespaces::{Network, Program};
 
-use super::check_interrupted;
 use super::http::{BODY_BYTES, expected_byte};
-use super::network::{Network, command_in};
+use super::{LEFT, RIGHT, check_interrupted};
 
+/// How long a server may take to listen.
+const SERVER_LIMIT: Duration = Duration::from_secs(10);
+/// Where the page is.
 const HTTP: &str = "192.0.2.2:8080";
 
 /// Shows that without the lab there is no way from one end to the other.
 pub(super) fn nothing_passes(network: &Network) -> Result<()> {
-    let status = command_in(&network.left, "ping")
+    let status = network
+        .command(LEFT.name, "ping")
         .args(["-n", "-q", "-c", "1", "-W", "1", "192.0.2.2"])
         .stdout(Stdio::null())
         .status()
@@ -24,14 +29,15 @@ pub(super) fn nothing_passes(network: &Network) -> Result<()> {
     );
     println!("without the lab no ping gets through");
     // The question for the address was asked in vain; the next ping shall ask anew, not wait its turn.
-    network.forget_neighbours()
+    network.forget_neighbours(LEFT.name)
 }
 
 /// Runs the programs one after the other.
 pub(super) fn run(network: &Network) -> Result<()> {
     for (name, address) in [("IPv4", "192.0.2.2"), ("IPv6", "2001:db8::2")] {
         let text = output(
-            command_in(&network.left, "ping")
+            network
+                .command(LEFT.name, "ping")
                 .args(["-n", "-q", "-c", "10", "-i", "0.1", "-W", "2", address]),
         )?;
         ensure!(
@@ -52,12 +58,10 @@ pub(super) fn run(network: &Network) -> Result<()> {
 
 fn http(network: &Network) -> Result<()> {
     let program = std::env::current_exe().context("cannot tell which program this is")?;
-    let mut server = command_in(&network.right, program);
-    server
-        .args(["demo", "--xdp", "-", "--serve", HTTP])
-        .stdout(Stdio::piped());
-    let _server = Server::start(server, "ready")?;
-    let mut curl = command_in(&network.left, "curl");
+    let mut server = network.command(RIGHT.name, program);
+    server.args(["demo", "--xdp", "-", "--serve", HTTP]);
+    let _server = Program::start(server, "ready", SERVER_LIMIT, None)?;
+    let mut curl = network.command(LEFT.name, "curl");
     curl.args([
         "--silent",
         "--show-error",
@@ -91,19 +95,18 @@ fn http(network: &Network) -> Result<()> {
 }
 
 fn iperf(network: &Network, name: &str, options: &[&str]) -> Result<()> {
-    let mut server = command_in(&network.right, "iperf3");
-    server
-        .args([
-            "--server",
-            "--one-off",
-            "--forceflush",
-            "--bind",
-            "192.0.2.2",
-        ])
-        .stdout(Stdio::piped());
-    let _server = Server::start(server, "Server listening")?;
+    let mut server = network.command(RIGHT.name, "iperf3");
+    server.args([
+        "--server",
+        "--one-off",
+        "--forceflush",
+        "--bind",
+        "192.0.2.2",
+    ]);
+    let _server = Program::start(server, "Server listening", SERVER_LIMIT, None)?;
     let text = output(
-        command_in(&network.left, "iperf3")
+        network
+            .command(LEFT.name, "iperf3")
             .args(["--client", "192.0.2.2", "--connect-timeout", "5000"])
             .args(options),
     )?;
@@ -131,58 +134,14 @@ fn in_words(figures: &[&str]) -> String {
     }
 }
 
-fn output(command: &mut Command) -> Result<String> {
+/// Runs a program of the demo, unless Ctrl-C was pressed.
+pub(super) fn output(command: &mut Command) -> Result<String> {
     check_interrupted()?;
-    let output = command
-        .output()
-        .with_context(|| format!("cannot run {command:?}"))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(
-        output.status.success(),
-        "{command:?} failed:\n{text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(text)
+    namespaces::output(command)
 }
 
 fn last_line(text: &str) -> &str {
     text.trim_end().lines().next_back().unwrap_or_default()
-}
-
-/// A server process; dropping it ends it.
-struct Server(Child);
-
-impl Server {
-    /// Starts it and waits for the line that says it is ready.
-    fn start(mut command: Command, ready: &str) -> Result<Self> {
-        let mut server = Self(
-            command
-                .spawn()
-                .with_context(|| format!("cannot run {command:?}"))?,
-        );
-        let pipe = server
-            .0
-            .stdout
-            .take()
-            .context("the server has no standard output")?;
-        let mut lines = BufReader::new(pipe).lines();
-        for line in &mut lines {
-            if line.context("cannot read from the server")?.contains(ready) {
-                // Its output must go somewhere, or it would stop at a full pipe.
-                std::thread::spawn(move || lines.for_each(drop));
-                return Ok(server);
-            }
-        }
-        bail!("{command:?} ended before it was ready")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself, which is as good.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[cfg(test)]

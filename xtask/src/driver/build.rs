@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::toolchain::{Core, Toolchain};
+use super::toolchain::{Library, Toolchain};
 use super::{anchor, root, target_dir, version};
 use crate::Arch;
 use crate::check::checksum;
@@ -15,7 +15,7 @@ use crate::check::checksum;
 const ENTRY: &str = "DriverEntry";
 
 /// Variables of the outer cargo or rustup that would confuse another toolchain's cargo.
-const NOT_INHERITED: [&str; 9] = [
+pub(crate) const NOT_INHERITED: [&str; 9] = [
     "RUSTUP_TOOLCHAIN",
     "RUSTC",
     "RUSTDOC",
@@ -48,7 +48,7 @@ pub(super) fn build(arch: Arch, toolchain: &Toolchain) -> Result<PathBuf> {
 }
 
 fn compile(arch: Arch, toolchain: &Toolchain, folder: &Path) -> Result<()> {
-    let mut cargo = Command::new(&toolchain.cargo);
+    let mut cargo = Command::new(&toolchain.compiler.cargo);
     cargo.current_dir(root());
     for variable in NOT_INHERITED {
         cargo.env_remove(variable);
@@ -68,12 +68,12 @@ fn compile(arch: Arch, toolchain: &Toolchain, folder: &Path) -> Result<()> {
         ])
         .args(["--target", arch.target(), "--target-dir"])
         .arg(folder.join("build"))
-        .env("RUSTC", &toolchain.rustc)
+        .env("RUSTC", &toolchain.compiler.rustc)
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
             rustc_flags(toolchain).join("\u{1f}"),
         );
-    if toolchain.core == Core::FromSource {
+    if toolchain.compiler.library == Library::FromSource {
         cargo
             .env("RUSTC_BOOTSTRAP", "1")
             .arg("-Zbuild-std=core,compiler_builtins");
@@ -86,7 +86,10 @@ fn compile(arch: Arch, toolchain: &Toolchain, folder: &Path) -> Result<()> {
 
 /// Flags that keep this machine's paths out of the image and of its symbols.
 fn rustc_flags(toolchain: &Toolchain) -> Vec<String> {
-    let mut remaps = vec![(root(), "/xdp"), (toolchain.sysroot.clone(), "/rust")];
+    let mut remaps = vec![
+        (root(), "/xdp"),
+        (toolchain.compiler.sysroot.clone(), "/rust"),
+    ];
     let cargo_home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
@@ -95,7 +98,7 @@ fn rustc_flags(toolchain: &Toolchain) -> Vec<String> {
         .iter()
         .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
         .collect();
-    if toolchain.core == Core::FromSource {
+    if toolchain.compiler.library == Library::FromSource {
         // Panics do not print: the file names and lines are dead weight.
         flags.push("-Zlocation-detail=none".into());
     }

@@ -4,8 +4,8 @@
 //! Nothing of Microsoft's kits takes part: imports are `raw-dylib`, the version resource is written here.
 
 mod anchor;
-mod build;
-mod toolchain;
+pub(crate) mod build;
+pub(crate) mod toolchain;
 pub(crate) mod version;
 
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl Arch {
 }
 
 /// Exit code of "no toolchain can build the driver here".
-const NO_TOOLCHAIN: u8 = 3;
+pub(crate) const NO_TOOLCHAIN: u8 = 3;
 
 /// `cargo xtask driver`.
 pub(crate) fn run(arch: Arch, toolchain_only: bool) -> Result<ExitCode> {

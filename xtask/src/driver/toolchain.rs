@@ -18,17 +18,23 @@ const SYSTEM_CARGO: &str = "/usr/bin/cargo";
 
 /// A compiler, its cargo, and a linker.
 pub(super) struct Toolchain {
-    pub(super) rustc: PathBuf,
-    pub(super) cargo: PathBuf,
-    pub(super) core: Core,
-    pub(super) sysroot: PathBuf,
+    pub(super) compiler: Compiler,
     pub(super) linker: PathBuf,
+}
+
+/// A compiler that can build for a target, and its cargo.
+pub(crate) struct Compiler {
+    pub(crate) rustc: PathBuf,
+    pub(crate) cargo: PathBuf,
+    /// How the target's library comes about.
+    pub(crate) library: Library,
+    pub(crate) sysroot: PathBuf,
     version: String,
 }
 
-/// How the target's `core` comes about.
+/// How the target's library comes about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Core {
+pub(crate) enum Library {
     /// The toolchain has it (`rustup target add`).
     Prebuilt,
     /// Compiled from the toolchain's library sources.
@@ -37,16 +43,21 @@ pub(super) enum Core {
 
 impl fmt::Display for Toolchain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let core = match self.core {
-            Core::Prebuilt => "its own Windows core library",
-            Core::FromSource => "the Windows core library built from source",
+        write!(f, "{}, linker {}", self.compiler, self.linker.display())
+    }
+}
+
+impl fmt::Display for Compiler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let library = match self.library {
+            Library::Prebuilt => "its own Windows library",
+            Library::FromSource => "the Windows library built from source",
         };
         write!(
             f,
-            "{} ({}) with {core}, linker {}",
+            "{} ({}) with {library}",
             self.rustc.display(),
-            self.version,
-            self.linker.display()
+            self.version
         )
     }
 }
@@ -71,36 +82,16 @@ impl fmt::Display for Missing {
 /// Finds a toolchain: first the one in use if it has the target, then one with library sources.
 pub(super) fn find(arch: Arch) -> Result<Result<Toolchain, Missing>> {
     let target = arch.target();
-    let rustc = tool_from_env("RUSTC", "rustc");
-    let cargo = tool_from_env("CARGO", "cargo");
-    let mut candidates = vec![(rustc, cargo)];
-    if Path::new(SYSTEM_RUSTC).exists() && Path::new(SYSTEM_CARGO).exists() {
-        candidates.push((SYSTEM_RUSTC.into(), SYSTEM_CARGO.into()));
-    }
-
-    let mut found = Vec::new();
-    let mut sysroots = Vec::new();
-    for (rustc, cargo) in candidates {
-        let Ok(info) = Info::of(&rustc) else { continue };
-        if info.minor >= OLDEST_MINOR
-            && let Some(core) = core_of(&info.sysroot, target)
-        {
-            found.push((rustc, cargo, core, info.clone()));
-        }
-        sysroots.push(info);
-    }
-    // A prebuilt library saves half a minute and needs no unstable flag.
-    found.sort_by_key(|(_, _, core, _)| *core == Core::FromSource);
-
-    let Some((rustc, cargo, core, info)) = found.into_iter().next() else {
+    let installed = installed();
+    let Some(compiler) = fitting(&installed, target, "core") else {
         return Ok(Err(Missing {
             target,
             why: "no installed Rust toolchain has its core library or the library's sources".into(),
         }));
     };
-    let Some(linker) = sysroots
+    let Some(linker) = installed
         .iter()
-        .find_map(Info::rust_lld)
+        .find_map(|(_, _, info)| info.rust_lld())
         .or_else(|| in_path("lld-link"))
     else {
         return Ok(Err(Missing {
@@ -110,33 +101,75 @@ pub(super) fn find(arch: Arch) -> Result<Result<Toolchain, Missing>> {
                     .into(),
         }));
     };
-    Ok(Ok(Toolchain {
-        rustc,
-        cargo,
-        core,
-        sysroot: info.sysroot,
-        linker,
-        version: info.version,
-    }))
+    Ok(Ok(Toolchain { compiler, linker }))
 }
 
-fn core_of(sysroot: &Path, target: &str) -> Option<Core> {
+/// Finds a compiler for programs of a target that use the standard library.
+pub(crate) fn compiler_for_programs(target: &str) -> Option<Compiler> {
+    fitting(&installed(), target, "std")
+}
+
+/// The compilers of this machine: rustc, cargo, and what rustc says of itself.
+fn installed() -> Vec<(PathBuf, PathBuf, Info)> {
+    let rustc = tool_from_env("RUSTC", "rustc");
+    let cargo = tool_from_env("CARGO", "cargo");
+    let mut candidates = vec![(rustc, cargo)];
+    if Path::new(SYSTEM_RUSTC).exists() && Path::new(SYSTEM_CARGO).exists() {
+        candidates.push((SYSTEM_RUSTC.into(), SYSTEM_CARGO.into()));
+    }
+    candidates
+        .into_iter()
+        .filter_map(|(rustc, cargo)| {
+            let info = Info::of(&rustc).ok()?;
+            Some((rustc, cargo, info))
+        })
+        .collect()
+}
+
+/// The first compiler with the target's library; only then one that would have to build it.
+fn fitting(
+    installed: &[(PathBuf, PathBuf, Info)],
+    target: &str,
+    library: &str,
+) -> Option<Compiler> {
+    let with = |wanted: Library| {
+        installed.iter().find(move |(_, _, info)| {
+            info.minor >= OLDEST_MINOR && library_of(&info.sysroot, target, library) == Some(wanted)
+        })
+    };
+    // A prebuilt library saves half a minute and needs no unstable flag.
+    [Library::Prebuilt, Library::FromSource]
+        .into_iter()
+        .find_map(|wanted| {
+            let (rustc, cargo, info) = with(wanted)?;
+            Some(Compiler {
+                rustc: rustc.clone(),
+                cargo: cargo.clone(),
+                library: wanted,
+                sysroot: info.sysroot.clone(),
+                version: info.version.clone(),
+            })
+        })
+}
+
+fn library_of(sysroot: &Path, target: &str, library: &str) -> Option<Library> {
     let rustlib = sysroot.join("lib/rustlib");
+    let file = format!("lib{library}-");
     let prebuilt = std::fs::read_dir(rustlib.join(target).join("lib")).is_ok_and(|entries| {
         entries
             .flatten()
-            .any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
+            .any(|entry| entry.file_name().to_string_lossy().starts_with(&file))
     });
+    let source = format!("src/rust/library/{library}/src/lib.rs");
     if prebuilt {
-        Some(Core::Prebuilt)
-    } else if rustlib.join("src/rust/library/core/src/lib.rs").exists() {
-        Some(Core::FromSource)
+        Some(Library::Prebuilt)
+    } else if rustlib.join(source).exists() {
+        Some(Library::FromSource)
     } else {
         None
     }
 }
 
-#[derive(Clone)]
 struct Info {
     version: String,
     minor: u32,
@@ -185,7 +218,8 @@ fn tool_from_env(variable: &str, name: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| name.into(), PathBuf::from)
 }
 
-fn in_path(name: &str) -> Option<PathBuf> {
+/// Looks a program up as a shell would.
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(name))

@@ -33,6 +33,9 @@ const fn tool(name: &'static str, ours: &'static [&'static str]) -> Arrows {
     }
 }
 
+/// What samples may use: the user API, and what a program would take of packets.
+const SAMPLE: &[&str] = &["named-args", "xdp", "xdp-packet"];
+
 /// The arrows of `ARCHITECTURE.md`.
 const TABLE: &[Arrows] = &[
     kernel("xdp-abi", &[]),
@@ -52,6 +55,7 @@ const TABLE: &[Arrows] = &[
             "xdp-rules",
         ],
     ),
+    tool("namespaces", &[]),
     tool("nt-sim", &["nt"]),
     // Only tests depend on it.
     tool("panic-paths", &[]),
@@ -69,9 +73,20 @@ const TABLE: &[Arrows] = &[
             "xdp-rules",
         ],
     ),
+    tool("named-args", &["xdp"]),
+    tool("icmp_responder", SAMPLE),
+    tool("load_balancer", SAMPLE),
+    tool("rxfilter", SAMPLE),
+    tool("smoltcp_http", SAMPLE),
+    tool("sniffer", SAMPLE),
+    tool("udp_echo", SAMPLE),
+    tool("xdpcfg", &["xdp-abi"]),
+    tool("xskfwd", SAMPLE),
+    tool("xskmaprx", SAMPLE),
     tool(
         "xtask",
         &[
+            "namespaces",
             "nt-sim",
             "scenarios",
             "xdp-abi",

@@ -28,11 +28,17 @@ pub(crate) fn run() -> Result<ExitCode> {
     })
 }
 
-/// Folders that hold a package: every folder of `crates`, and the packages at the root.
+/// Folders that hold a package: those of `crates` and `samples`, and the packages at the root.
 fn packages(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut folders: Vec<PathBuf> = std::fs::read_dir(root.join("crates"))
-        .context("cannot list crates/")?
-        .collect::<Result<Vec<_>, _>>()?
+    let mut entries = Vec::new();
+    for group in ["crates", "samples"].map(|group| root.join(group)) {
+        if group.exists() {
+            let listed = std::fs::read_dir(&group)
+                .with_context(|| format!("cannot list {}", group.display()))?;
+            entries.extend(listed.collect::<Result<Vec<_>, _>>()?);
+        }
+    }
+    let mut folders: Vec<PathBuf> = entries
         .into_iter()
         .map(|entry| entry.path())
         .chain([root.join("xtask"), root.join("tests")])

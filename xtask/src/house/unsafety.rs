@@ -38,11 +38,22 @@ const TABLE: &[Row] = &[
     row("xdp-driver", false, Unsafe::Deny),
     row("xdp", true, Unsafe::Deny),
     row("xdpapi", true, Unsafe::Deny),
+    row("namespaces", true, Unsafe::Forbid),
     row("nt-sim", true, Unsafe::Allowed),
     row("xdp-cli", true, Unsafe::Forbid),
     row("panic-paths", true, Unsafe::Forbid),
     row("xtask", true, Unsafe::Forbid),
     row("tests", true, Unsafe::Forbid),
+    row("named-args", true, Unsafe::Forbid),
+    row("icmp_responder", true, Unsafe::Forbid),
+    row("load_balancer", true, Unsafe::Forbid),
+    row("rxfilter", true, Unsafe::Forbid),
+    row("smoltcp_http", true, Unsafe::Forbid),
+    row("sniffer", true, Unsafe::Forbid),
+    row("udp_echo", true, Unsafe::Forbid),
+    row("xdpcfg", true, Unsafe::Deny),
+    row("xskfwd", true, Unsafe::Forbid),
+    row("xskmaprx", true, Unsafe::Forbid),
 ];
 
 const OPT_IN: &str = "expect(unsafe_code";

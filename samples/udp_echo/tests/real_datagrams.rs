@@ -1,0 +1,82 @@
+//! The demo's rules between two hosts: one port dropped, one answered by the socket, the rest passed on.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use namespaces::{Host, Network, Program, Side, stage};
+
+const HOSTS: [Host; 2] = [
+    Host {
+        name: "left",
+        number: 1,
+        side: Side::Wire,
+    },
+    Host {
+        name: "right",
+        number: 2,
+        side: Side::Stack,
+    },
+];
+const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../rules/demo.toml");
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn bind(network: &Network, host: &str, address: &str) -> UdpSocket {
+    std::thread::scope(|scope| {
+        let socket = scope.spawn(|| {
+            network.enter(host).expect("the host can be entered");
+            let socket = UdpSocket::bind(address).expect("the port is free");
+            socket
+                .set_read_timeout(Some(LIMIT))
+                .expect("a timeout can be set");
+            socket
+        });
+        socket.join().expect("binding does not panic")
+    })
+}
+
+#[test]
+fn one_port_is_dropped_one_is_answered_and_the_rest_passes() {
+    let Some(network) = stage(&HOSTS, &[]) else {
+        return;
+    };
+    let mut command = network.lab(env!("CARGO_BIN_EXE_udp_echo"));
+    command.args(["lab:wire=if:wire0,stack=if:stack0", "-Rules", RULES]);
+    let echo = Program::start(command, "rules are on", Duration::from_secs(60), None)
+        .expect("the sample starts");
+    for (left, right) in [
+        ("192.0.2.1", "192.0.2.2"),
+        ("[2001:db8::1]", "[2001:db8::2]"),
+    ] {
+        let sender = bind(&network, "left", &format!("{left}:0"));
+        let dropped = bind(&network, "right", &format!("{right}:9"));
+        let passed = bind(&network, "right", &format!("{right}:10"));
+        let mut bytes = [0; 64];
+        for number in 0..10 {
+            let text = format!("datagram {number}");
+            sender
+                .send_to(text.as_bytes(), format!("{right}:9"))
+                .expect("it is sent");
+            sender
+                .send_to(text.as_bytes(), format!("{right}:10"))
+                .expect("it is sent");
+            let length = passed.recv(&mut bytes).expect("other ports get through");
+            assert_eq!(&bytes[..length], text.as_bytes());
+            // Nobody listens on the other host: the socket answers.
+            sender
+                .send_to(text.as_bytes(), format!("{right}:7"))
+                .expect("it is sent");
+            let (length, from) = sender.recv_from(&mut bytes).expect("the socket answers");
+            assert_eq!(&bytes[..length], text.as_bytes());
+            assert_eq!(from.to_string(), format!("{right}:7"));
+        }
+        dropped.set_nonblocking(true).expect("it can be polled");
+        assert!(
+            dropped.recv(&mut bytes).is_err(),
+            "the port was not dropped"
+        );
+    }
+    let said = echo.stop().expect("the sample ends well");
+    assert!(said.contains("20 datagrams answered"), "{said}");
+}

@@ -55,6 +55,16 @@ impl<'lab> Client<'lab> {
         }
     }
 
+    /// Another driver as a client: in kernel mode, with kernel handles and kernel memory.
+    pub fn in_kernel(lab: &'lab Lab) -> Self {
+        Client {
+            lab,
+            process: lab.kernel_client(),
+            common_device: false,
+            api_version: 3,
+        }
+    }
+
     /// Makes the client open everything through the common device, as old programs do.
     #[must_use]
     pub fn through_common_device(mut self) -> Self {

@@ -8,6 +8,7 @@ mod generic_filter;
 mod generic_forward;
 mod generic_tx;
 mod hostile;
+mod kernel_clients;
 mod lab_client;
 mod maps;
 mod offloads;

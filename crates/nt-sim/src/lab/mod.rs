@@ -4,6 +4,7 @@ mod builder;
 mod driver;
 mod faults;
 mod held;
+mod kernel_client;
 mod leaks;
 pub(crate) mod nic;
 mod process;

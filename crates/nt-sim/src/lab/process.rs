@@ -18,19 +18,23 @@ use crate::{
     mem::{os::Protection, user::Backing},
     ob::security::generic_to_file,
     ps::{self, ProcessKind},
+    sync::Mutex,
 };
 
 const GENERIC_READ: u32 = 0x8000_0000;
 const GENERIC_WRITE: u32 = 0x4000_0000;
 const SYNCHRONIZE: u32 = 0x0010_0000;
+const OBJ_KERNEL_HANDLE: u32 = 0x200;
 const FILE_OPEN: u32 = 1;
 const SHARE_READ_WRITE: u16 = 3;
 
 /// A user process. It ends, closing its handles, when this is dropped.
 pub struct Process<'lab> {
-    lab: Held<'lab, Lab>,
-    process: Arc<ps::Process>,
-    ended: AtomicBool,
+    pub(super) lab: Held<'lab, Lab>,
+    pub(super) process: Arc<ps::Process>,
+    pub(super) ended: AtomicBool,
+    /// What a client in the kernel has allocated, by address; `None` for a process.
+    pub(super) pool: Option<Mutex<Vec<usize>>>,
 }
 
 /// Memory of a user process.
@@ -39,9 +43,9 @@ pub struct Process<'lab> {
 /// [`UserMemory::read`], as the program's own code would.
 #[derive(Clone, Copy, Debug)]
 pub struct UserMemory {
-    address: usize,
-    host: usize,
-    size: usize,
+    pub(super) address: usize,
+    pub(super) host: usize,
+    pub(super) size: usize,
 }
 
 /// An open handle of a process. Dropping it closes it.
@@ -128,7 +132,13 @@ impl<'lab> Process<'lab> {
             lab,
             process,
             ended: AtomicBool::new(false),
+            pool: None,
         })
+    }
+
+    /// Whether this is a client in the kernel.
+    fn is_kernel(&self) -> bool {
+        self.pool.is_some()
     }
 
     /// Name of the process.
@@ -166,8 +176,9 @@ impl<'lab> Process<'lab> {
     }
 
     fn run<R>(&self, body: impl FnOnce() -> R) -> Result<R, LabError> {
+        let user = !self.is_kernel();
         self.lab
-            .enter(|| request::system_call(true, || ps::attached(&self.process, body)))
+            .enter(|| request::system_call(user, || ps::attached(&self.process, body)))
     }
 
     /// Starts describing an open of an NT path such as `\Device\xdp`.
@@ -197,6 +208,9 @@ impl<'lab> Process<'lab> {
     /// # Errors
     /// When the kernel has stopped, or the process has no addresses or the machine no pages left.
     pub fn alloc(&self, size: usize) -> Result<UserMemory, LabError> {
+        if let Some(blocks) = &self.pool {
+            return self.alloc_pool(size, blocks);
+        }
         let memory = &kernel().mem;
         let space = self.space()?;
         let address = self
@@ -217,6 +231,13 @@ impl<'lab> Process<'lab> {
     /// # Errors
     /// When the range is not all there.
     pub fn memory(&self, address: usize, size: usize) -> Result<UserMemory, LabError> {
+        if self.is_kernel() {
+            return Ok(UserMemory {
+                address,
+                host: address,
+                size,
+            });
+        }
         let space = self.space()?;
         let host = space.host(address, size).ok_or_else(|| {
             LabError::Invalid(format!(
@@ -236,6 +257,10 @@ impl<'lab> Process<'lab> {
     /// # Errors
     /// When there is none at that address, or a driver keeps the range secured.
     pub fn free(&self, memory: UserMemory) -> Result<(), LabError> {
+        if let Some(blocks) = &self.pool {
+            blocks.lock().retain(|&block| block != memory.address);
+            return self.free_pool(memory.address);
+        }
         let state = &kernel().mem;
         let space = self.space()?;
         self.call(|| space.release(&state.phys, &state.pins, memory.address, Backing::Private))?
@@ -293,7 +318,7 @@ impl<'lab> Process<'lab> {
     /// # Errors
     /// With the status, when there is no such handle; when the kernel has stopped.
     pub fn close_handle(&self, value: usize) -> Result<(), LabError> {
-        let closed = self.call(|| self.process.handles.close(value))?;
+        let closed = self.call(|| crate::ob::table_of(value).close(value))?;
         closed.map_err(|status| LabError::Status {
             what: format!("closing handle {value:#x}"),
             status: NtStatus(status),
@@ -319,6 +344,12 @@ impl<'lab> Process<'lab> {
 
     fn end(&self) -> Result<(), LabError> {
         if self.ended.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        if let Some(blocks) = &self.pool {
+            for block in std::mem::take(&mut *blocks.lock()) {
+                self.free_pool(block)?;
+            }
             return Ok(());
         }
         self.run(|| {
@@ -390,6 +421,7 @@ impl<'process> OpenOptions<'process> {
     /// # Errors
     /// With the status that the kernel or the driver answered.
     pub fn open(self) -> Result<Handle<'process>, LabError> {
+        let kernel_mode = self.process.is_kernel();
         let result = self.process.call(|| {
             request::open(&Open {
                 path: &self.path,
@@ -398,8 +430,8 @@ impl<'process> OpenOptions<'process> {
                 options: self.options,
                 share: self.share,
                 ea: self.ea,
-                user: true,
-                attributes: 0,
+                user: !kernel_mode,
+                attributes: if kernel_mode { OBJ_KERNEL_HANDLE } else { 0 },
             })
         })?;
         match result {
@@ -488,7 +520,7 @@ impl<'process> Handle<'process> {
             code,
             input,
             output,
-            user: true,
+            user: !self.process.is_kernel(),
             internal: false,
             packet: false,
         })
@@ -525,7 +557,7 @@ impl<'process> Handle<'process> {
             code,
             input,
             output,
-            user: true,
+            user: !self.process.is_kernel(),
             internal: false,
             packet: true,
         })

@@ -1,7 +1,8 @@
 //! The driver on its data path, through the public ABI only: any compatible driver file can be measured.
 //!
-//! Every case runs with one rule, and with 1,000 rules ahead of it that do not match. The bare lab beside them is what a
-//! frame costs without a driver; what is over it is the driver's own part.
+//! Every case runs with one rule, and with 1,000 rules ahead of it that do not match. Beside them the bare lab moves the
+//! same frames the same way without a driver: from the wire to the stack, from the stack to the wire, or both for frames
+//! that come and go. What a case costs beyond that is the driver's own part.
 
 use std::{
     path::Path,
@@ -9,14 +10,14 @@ use std::{
 };
 
 use anyhow::Result;
-use nt_sim::{ClockMode, Lab, Mode, nic::Frame};
-use scenarios::{Client, frames, matching, socket::Setup, socket::Socket};
-use xdp_abi::{Rule, frame::FrameDescriptor, ring::RingFlags, xsk::NotifyFlags};
+use nt_sim::{ClockMode, Lab, Mode, NtStatus, UserMemory, nic::Frame};
+use scenarios::{Client, frames, matching, socket::Setup, socket::Socket, xsk::notify_in};
+use xdp_abi::{Rule, frame::FrameDescriptor, ioctl, ring::RingFlags, xsk::NotifyFlags};
 use zerocopy::IntoBytes;
 
 use super::{
     lab::built,
-    measure::{Bench, Case, Contender},
+    measure::{Bench, Case, Contender, Measurement},
 };
 
 /// Frames in a chain.
@@ -47,6 +48,30 @@ enum Job {
     Echo,
 }
 
+/// A way of frames through a stack without a driver.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bare {
+    /// From the wire to the stack, and their buffers back.
+    Receive,
+    /// From the stack to the wire, and their completions back.
+    Send,
+}
+
+impl Bare {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Receive => "bare lab, wire to stack",
+            Self::Send => "bare lab, stack to wire",
+        }
+    }
+
+    fn contender<'a>(self) -> Contender<'a> {
+        Contender::timed(self.name(), ROUND as u64, move |n| {
+            bare(self, n).expect("what worked before works again")
+        })
+    }
+}
+
 impl Job {
     const ALL: [(Self, &'static str); 6] = [
         (Self::Drop, "receive and drop"),
@@ -56,6 +81,15 @@ impl Job {
         (Self::Send, "socket transmit"),
         (Self::Echo, "socket echo"),
     ];
+
+    /// What the bare lab does with the frames of this job.
+    const fn bare(self) -> &'static [Bare] {
+        match self {
+            Self::Drop | Self::Pass | Self::Receive => &[Bare::Receive],
+            Self::Send => &[Bare::Send],
+            Self::Forward | Self::Echo => &[Bare::Receive, Bare::Send],
+        }
+    }
 
     fn setup(self) -> Option<Setup> {
         let setup = match self {
@@ -95,21 +129,46 @@ pub(super) fn run(bench: &Bench, driver: Option<&Path>) -> Result<Vec<Case>> {
     );
     let mut cases = Vec::new();
     for (job, name) in Job::ALL {
+        let name = format!("{name}, 64-byte frames in chains of 64, one processor, fast mode");
+        if !bench.wants(&name) {
+            continue;
+        }
         // Once outside the measurement, where an error can be told.
         rounds(&file, job, 0, 1)?;
-        let mut contenders = vec![
-            Contender::timed("bare lab", ROUND as u64, |n| {
-                bare(n).expect("what worked before works again")
-            }),
-            contender("one rule", &file, job, 0),
-        ];
+        let bare = job.bare();
+        let mut contenders: Vec<_> = bare.iter().map(|bare| bare.contender()).collect();
+        contenders.push(contender("one rule", &file, job, 0));
         if job != Job::Send {
             contenders.push(contender("1,000 rules ahead", &file, job, AHEAD));
         }
-        let name = format!("{name}, 64-byte frames in chains of 64, one processor, fast mode");
-        cases.extend(bench.case(&name, contenders)?);
+        let case = bench.case(&name, contenders)?;
+        cases.extend(case.map(|case| own_part(case, bare.len())));
     }
     Ok(cases)
+}
+
+/// Notes what the others of a case cost beyond the first `bare` ones together.
+fn own_part(mut case: Case, bare: usize) -> Case {
+    let (bare, others) = case.results.split_at(bare.min(case.results.len()));
+    let sum = |of: fn(&Measurement) -> f64| bare.iter().map(of).sum::<f64>();
+    let (min, median) = (sum(|bare| bare.min_ns), sum(|bare| bare.median_ns));
+    let notes: Vec<_> = others
+        .iter()
+        .flat_map(|other| {
+            let name = &other.name;
+            [
+                (format!("own part, {name}, ns min"), other.min_ns - min),
+                (
+                    format!("own part, {name}, ns median"),
+                    other.median_ns - median,
+                ),
+            ]
+        })
+        .collect();
+    for (name, value) in notes {
+        case = case.note(name, value);
+    }
+    case
 }
 
 fn contender<'a>(name: &str, file: &'a Path, job: Job, ahead: u16) -> Contender<'a> {
@@ -136,16 +195,32 @@ fn round() -> Vec<Frame> {
 }
 
 /// Times rounds of frames through a stack without a driver.
-fn bare(count: u64) -> Result<Duration> {
+fn bare(way: Bare, count: u64) -> Result<Duration> {
     let lab = lab()?;
     let nic = lab.nic("bench").chain(CHAIN).inline().create()?;
     lab.settle()?;
     nic.stack().count_only();
+    nic.wire().count_only();
     let frames = round();
-    nic.wire().blast(&frames, ROUND as u64)?;
+    let blast = |frames: &[Frame], total| match way {
+        Bare::Receive => nic.wire().blast(frames, total),
+        Bare::Send => nic.stack().blast(frames, total),
+    };
+    blast(&frames, ROUND as u64)?;
+    let total = count * ROUND as u64;
     let start = Instant::now();
-    nic.wire().blast(&frames, count * ROUND as u64)?;
-    Ok(start.elapsed())
+    blast(&frames, total)?;
+    let elapsed = start.elapsed();
+    let arrived = match way {
+        Bare::Receive => nic.stack().counters().received,
+        Bare::Send => nic.wire().counters().received,
+    };
+    anyhow::ensure!(
+        arrived == total + ROUND as u64,
+        "{arrived} frames arrived in place of {}",
+        total + ROUND as u64
+    );
+    Ok(elapsed)
 }
 
 /// Boots a lab with the driver, warms it up, and times rounds of frames through it.
@@ -173,12 +248,15 @@ fn rounds(file: &Path, job: Job, ahead: u16, count: u64) -> Result<Duration> {
         prepare(socket, job);
     }
     let frames = round();
+    // What a program has on its stack: the request is made again and again of the same memory.
+    let poke = notify_in(NotifyFlags::POKE_TX, Some(Duration::ZERO));
+    let poke = app.place(poke.as_bytes());
     let one = || -> Result<()> {
         if job != Job::Send {
             nic.wire().blast(&frames, ROUND as u64)?;
         }
         if let Some(socket) = &socket {
-            serve(socket, job)?;
+            serve(socket, job, &poke)?;
         }
         Ok(())
     };
@@ -205,7 +283,7 @@ fn prepare(socket: &Socket<'_>, job: Job) {
 }
 
 /// What the program does after a round: moves indices only, as its chunks stay where they are.
-fn serve(socket: &Socket<'_>, job: Job) -> Result<()> {
+fn serve(socket: &Socket<'_>, job: Job, poke: &UserMemory) -> Result<()> {
     const COUNT: u32 = ROUND as u32;
     if job != Job::Send {
         let (rx, fill) = (socket.rings.rx(), socket.rings.fill());
@@ -218,8 +296,14 @@ fn serve(socket: &Socket<'_>, job: Job) -> Result<()> {
         let (tx, completion) = (socket.rings.tx(), socket.rings.completion());
         tx.set_producer(tx.producer().wrapping_add(COUNT));
         if tx.flags().contains(RingFlags::NEED_POKE) {
-            let poked = socket.xsk.poke(NotifyFlags::POKE_TX);
-            poked.map_err(|status| anyhow::anyhow!("the driver refused the poke: {status:?}"))?;
+            let handle = socket.xsk.handle();
+            let input = (poke.address(), poke.size());
+            let poked = handle.control_raw(ioctl::xsk::NOTIFY, input, (0, 0))?;
+            let status = poked.wait(None)?.map(|output| output.status);
+            anyhow::ensure!(
+                status.is_some_and(NtStatus::is_success),
+                "the driver refused the poke: {status:?}"
+            );
         }
         let sent = completion.producer().wrapping_sub(completion.consumer());
         anyhow::ensure!(sent == COUNT, "{sent} of {COUNT} frames were sent");

@@ -10,9 +10,6 @@ use anyhow::Context;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::Serialize;
 
-/// How long one slice should last.
-const SLICE: Duration = Duration::from_millis(1);
-
 /// How a suite is to be measured.
 pub(crate) struct Bench {
     /// Processor of the measuring thread.
@@ -21,6 +18,8 @@ pub(crate) struct Bench {
     pub(crate) peer_cpu: usize,
     /// Slices per contender.
     pub(crate) slices: usize,
+    /// How long one slice should last.
+    pub(crate) slice: Duration,
     /// Only cases whose name contains this.
     pub(crate) only: Option<String>,
 }
@@ -63,16 +62,16 @@ impl<'a> Contender<'a> {
 
     /// Iterations that last about one slice, judged by the fastest of a few tries: a thread that loses its processor
     /// in the middle would otherwise leave slices of a single iteration.
-    fn calibrate(&mut self) -> u64 {
+    fn calibrate(&mut self, slice: Duration) -> u64 {
         let mut iterations = 1;
         loop {
             let elapsed = (0..4)
                 .map(|_| (self.run)(iterations))
                 .min()
                 .unwrap_or_default();
-            if elapsed >= SLICE / 4 || iterations >= 1 << 32 {
+            if elapsed >= slice / 4 || iterations >= 1 << 32 {
                 let per_iteration = elapsed.as_secs_f64() / iterations as f64;
-                return ((SLICE.as_secs_f64() / per_iteration) as u64).max(1);
+                return ((slice.as_secs_f64() / per_iteration) as u64).max(1);
             }
             iterations *= 2;
         }
@@ -98,7 +97,10 @@ impl Bench {
             return Ok(None);
         }
         pin(self.cpu)?;
-        let iterations: Vec<u64> = contenders.iter_mut().map(Contender::calibrate).collect();
+        let iterations: Vec<u64> = contenders
+            .iter_mut()
+            .map(|contender| contender.calibrate(self.slice))
+            .collect();
         let mut samples = vec![Vec::with_capacity(self.slices); contenders.len()];
         for _ in 0..self.slices {
             for ((contender, &iterations), samples) in

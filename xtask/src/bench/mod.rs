@@ -25,9 +25,12 @@ pub(crate) struct Args {
     /// Second processor, for cases that need two.
     #[arg(long, default_value_t = 1)]
     peer_cpu: usize,
-    /// Slices of about a millisecond per contender.
+    /// Slices per contender.
     #[arg(long, default_value_t = 100)]
     slices: usize,
+    /// Milliseconds that a slice should last. Longer ones are for profilers: what is set up for a slice weighs less.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    slice_ms: u64,
     /// Only cases whose name contains this.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -70,6 +73,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         cpu: args.cpu,
         peer_cpu: args.peer_cpu,
         slices: args.slices.max(1),
+        slice: std::time::Duration::from_millis(args.slice_ms),
         only: args.only.clone(),
     };
     let cases = match args.suite {

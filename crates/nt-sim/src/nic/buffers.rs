@@ -201,6 +201,13 @@ impl Buffers {
         count
     }
 
+    /// Takes back an NBL of [`Buffers::take_recycled`] that was not used.
+    pub(crate) fn keep(&self, nbl: Nbl) {
+        put!(nbl => [Next] std::ptr::null_mut());
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
+        self.recycle(nbl);
+    }
+
     fn destroy(&self, nbl: Nbl) {
         let parts = parts(nbl).cast_mut();
         // SAFETY: made by `Box::into_raw` in `build`, and the NBL is used no more.

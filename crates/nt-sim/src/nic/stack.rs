@@ -7,7 +7,14 @@ use nt::sys::{
     NDIS_STATUS_SUCCESS, NET_PNP_EVENT_NOTIFICATION,
 };
 
-use super::{Nic, buffers::put_info, end::Giving, frame::Frame, layout::Random, rss};
+use super::{
+    Nic,
+    buffers::put_info,
+    end::Giving,
+    frame::{Frame, FrameInfo},
+    layout::Random,
+    rss,
+};
 use crate::{
     irql,
     ndis::{
@@ -148,23 +155,69 @@ impl Nic {
                 bytes += frame.len() as u64;
                 chain.push(nbl);
             }
-            if chain.is_empty() {
-                continue;
-            }
-            let count = u64::from(chain.len);
-            let first = chain.finish();
-            let open = layer.pass(|| {
-                self.stack.note_sent(count, bytes);
-                sent += count;
-                let flags = u32::from(irql::current() >= irql::DISPATCH);
-                datapath::send(layer, first, 0, flags, "NdisSendNetBufferLists");
-            });
-            if !open {
-                self.stack.note_dropped(count);
-                self.tx.recycle(first);
-            }
+            sent += self.send_chain(layer, chain, bytes);
         }
         sent
+    }
+
+    /// Sends `total` frames, taken in turn from `frames`, on the calling thread, in chains, with recycled buffers: the
+    /// stack at full speed. Returns how many the stack below took.
+    pub(crate) fn pour(&self, frames: &[Frame], total: u64) -> u64 {
+        let layer = self.binding();
+        let plain: Vec<bool> = frames
+            .iter()
+            .map(|f| f.info == FrameInfo::default())
+            .collect();
+        let (mut done, mut taken, mut next) = (0, 0, 0);
+        let mut recycled = Vec::with_capacity(self.chain);
+        while done < total {
+            irql::at_dispatch(|| {
+                let count = (total - done).min(self.chain as u64);
+                let mut chain = ChainBuilder::new();
+                let mut bytes = 0;
+                self.tx
+                    .take_recycled(count as usize - recycled.len(), &mut recycled);
+                for _ in 0..count {
+                    let frame = &frames[next];
+                    if let Some(nbl) = self.tx.make(frame, &mut recycled) {
+                        if !plain[next] {
+                            put_info(nbl, &frame.info);
+                        }
+                        put!(nbl => [SourceHandle] layer.handle());
+                        put!(nbl => [Status] NDIS_STATUS_SUCCESS);
+                        bytes += frame.len() as u64;
+                        chain.push(nbl);
+                    }
+                    next = (next + 1) % frames.len();
+                }
+                done += count;
+                taken += self.send_chain(layer, chain, bytes);
+            });
+        }
+        for nbl in recycled {
+            self.tx.keep(nbl as Nbl);
+        }
+        taken
+    }
+
+    /// Hands a chain of frames of `bytes` bytes to the stack below; returns how many it took.
+    fn send_chain(&self, layer: &'static Layer, chain: ChainBuilder, bytes: u64) -> u64 {
+        if chain.is_empty() {
+            return 0;
+        }
+        let count = u64::from(chain.len);
+        let first = chain.finish();
+        let open = layer.pass(|| {
+            self.stack.note_sent(count, bytes);
+            let flags = u32::from(irql::current() >= irql::DISPATCH);
+            datapath::send(layer, first, 0, flags, "NdisSendNetBufferLists");
+        });
+        if open {
+            return count;
+        }
+        self.stack.note_dropped(count);
+        self.tx.recycle(first);
+        0
     }
 
     /// Returns the receives that the stack end holds.

@@ -272,10 +272,7 @@ impl Nic {
             });
         }
         for nbl in recycled {
-            let nbl = nbl as Nbl;
-            put!(nbl => [Next] std::ptr::null_mut());
-            self.rx.outstanding.fetch_add(1, Ordering::Relaxed);
-            self.rx.recycle(nbl);
+            self.rx.keep(nbl as Nbl);
         }
         done
     }

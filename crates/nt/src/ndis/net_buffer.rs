@@ -2,10 +2,10 @@
 
 use core::marker::PhantomData;
 use core::mem;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
 use super::buffer::Nbl;
-use crate::memory::system_address;
+use crate::memory::{copy_bytes, system_address};
 use crate::sys::{MDL, NET_BUFFER};
 
 /// The packets of a list.
@@ -96,6 +96,7 @@ impl<'a> NetBuffer<'a> {
     }
 
     /// Copies bytes of the packet from an offset on, as many as there are; returns how many.
+    #[inline]
     pub fn read(&self, offset: usize, to: &mut [u8]) -> usize {
         let len = to.len();
         let mut rest = to;
@@ -105,15 +106,14 @@ impl<'a> NetBuffer<'a> {
                 return;
             };
             // SAFETY: part of the packet, which is borrowed; `now` is as long.
-            unsafe {
-                ptr::copy_nonoverlapping(piece.cast::<u8>().as_ptr(), now.as_mut_ptr(), now.len())
-            };
+            unsafe { copy_bytes(piece.cast::<u8>().as_ptr(), now.as_mut_ptr(), now.len()) };
             rest = later;
         })
     }
 
     /// Calls `with` for the pieces of `len` bytes from an offset on, as far as they are there and can be mapped;
     /// returns the number of bytes in them.
+    #[inline]
     pub(super) fn each_piece(
         &self,
         offset: usize,

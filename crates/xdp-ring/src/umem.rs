@@ -224,9 +224,13 @@ impl UmemGeometry {
             return Err(TxRefusal::TooLong);
         }
         if limits.within_chunk {
-            let into_chunk = (address.base_address() as u32)
-                .checked_rem(self.chunk_size)
-                .unwrap_or(0);
+            let base = address.base_address() as u32;
+            // Most chunks are a power of two, for which nothing need be divided.
+            let into_chunk = if self.chunk_size.is_power_of_two() {
+                base & (self.chunk_size - 1)
+            } else {
+                base.checked_rem(self.chunk_size).unwrap_or(0)
+            };
             if u64::from(into_chunk) + (end - address.base_address()) > u64::from(self.chunk_size) {
                 return Err(TxRefusal::CrossesChunk);
             }

@@ -6,7 +6,7 @@ use super::net_buffer::{NetBuffer, NetBuffers};
 use crate::status::Status;
 use crate::sys::{
     NDIS_HANDLE, NDIS_NBL_FLAGS_IS_LOOPBACK_PACKET, NDIS_NET_BUFFER_LIST_INFO, NET_BUFFER_LIST,
-    NetBufferListHashInfo, NetBufferListHashValue, NetBufferListInfoReserved3, PVOID,
+    NetBufferListHashInfo, NetBufferListHashValue, NetBufferListInfoReserved3,
     TcpIpChecksumNetBufferListInfo, TcpLargeSendNetBufferListInfo, TcpRecvSegCoalesceInfo,
 };
 
@@ -14,6 +14,7 @@ use crate::sys::{
 #[doc(alias = "NET_BUFFER_LIST")]
 #[must_use = "a net buffer list goes back to where it came from"]
 #[derive(PartialEq, Eq, Debug)]
+#[repr(transparent)]
 pub struct Nbl {
     list: NonNull<NET_BUFFER_LIST>,
 }
@@ -74,11 +75,6 @@ impl Nbl {
         self.nbl_flags() & NDIS_NBL_FLAGS_IS_LOOPBACK_PACKET != 0
     }
 
-    /// The pool that the list was taken from.
-    pub(super) fn pool(&self) -> PVOID {
-        field!(self.NdisPoolHandle)
-    }
-
     /// The handle of whoever made the list.
     #[inline]
     pub(super) fn source(&self) -> NDIS_HANDLE {
@@ -103,9 +99,10 @@ impl Nbl {
     #[must_use]
     #[inline]
     pub fn info(&self, slot: NDIS_NET_BUFFER_LIST_INFO) -> usize {
-        field!(self.NetBufferListInfo)
-            .get(slot as usize)
-            .map_or(0, |value| value.addr())
+        let list = self.list.as_ptr();
+        // SAFETY: the list is the driver's.
+        let slots = unsafe { &(*list).NetBufferListInfo };
+        slots.get(slot as usize).map_or(0, |value| value.addr())
     }
 
     /// Sets one of the list's information slots; slots that the list does not have are ignored.
@@ -160,36 +157,6 @@ impl Nbl {
             TcpLargeSendNetBufferListInfo,
         ] {
             self.set_info(slot, 0);
-        }
-    }
-
-    /// A word of the list that its owner of the moment may use: protocols, filters and miniports alike.
-    #[doc(alias = "Scratch")]
-    #[must_use]
-    pub fn scratch(&self) -> usize {
-        field!(self.Scratch).addr()
-    }
-
-    /// Sets the scratch word.
-    pub fn set_scratch(&mut self, value: usize) {
-        let list = self.list.as_ptr();
-        // SAFETY: the list is the driver's, borrowed exclusively.
-        unsafe { (*list).Scratch = ptr::without_provenance_mut(value) };
-    }
-
-    /// Words for the driver that allocated the list (`ProtocolReserved`).
-    #[must_use]
-    pub fn source_words(&self) -> [usize; 4] {
-        field!(self.ProtocolReserved).map(|word| word.addr())
-    }
-
-    /// Sets a word for the driver that allocated the list.
-    pub fn set_source_word(&mut self, index: usize, value: usize) {
-        let list = self.list.as_ptr();
-        // SAFETY: the list is the driver's, borrowed exclusively.
-        let words = unsafe { &mut (*list).ProtocolReserved };
-        if let Some(word) = words.get_mut(index) {
-            *word = ptr::without_provenance_mut(value);
         }
     }
 

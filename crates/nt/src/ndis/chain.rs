@@ -71,6 +71,62 @@ impl NblChain {
         Some(unsafe { Nbl::from_raw(first) })
     }
 
+    /// Takes lists off the start, as many as there are of `count`.
+    #[inline]
+    pub fn pop_many(&mut self, count: usize) -> NblQueue {
+        let (Some(first), Some(more)) = (NonNull::new(self.first), count.checked_sub(1)) else {
+            return NblQueue::new();
+        };
+        let mut last = first;
+        let mut len = 1;
+        for _ in 0..more {
+            let Some(list) = NonNull::new(next(last)) else {
+                break;
+            };
+            last = list;
+            len += 1;
+        }
+        self.first = next(last);
+        link(last, ptr::null_mut());
+        NblQueue {
+            first: first.as_ptr(),
+            last: last.as_ptr(),
+            len,
+        }
+    }
+
+    /// Takes lists off the start as long as `key` is the same for them; links are read only, but for the last one.
+    #[inline]
+    pub(super) fn pop_while_same<K: PartialEq>(
+        &mut self,
+        key: impl Fn(&Nbl) -> K,
+    ) -> Option<(K, NblQueue)> {
+        // SAFETY: owned by the chain; the value is only looked at.
+        let key_of = |list| key(&unsafe { Nbl::from_raw(list) });
+        let first = NonNull::new(self.first)?;
+        let common = key_of(first);
+        let mut last = first;
+        let mut len = 1;
+        let rest = loop {
+            let Some(list) = NonNull::new(next(last)) else {
+                break ptr::null_mut();
+            };
+            if key_of(list) != common {
+                break list.as_ptr();
+            }
+            last = list;
+            len += 1;
+        };
+        self.first = rest;
+        link(last, ptr::null_mut());
+        let run = NblQueue {
+            first: first.as_ptr(),
+            last: last.as_ptr(),
+            len,
+        };
+        Some((common, run))
+    }
+
     /// Looks at each list.
     #[inline]
     pub fn iter(&self) -> NblIter<'_> {
@@ -127,17 +183,15 @@ impl<'a> Iterator for NblIter<'a> {
     fn next(&mut self) -> Option<NblRef<'a>> {
         let list = NonNull::new(self.next)?;
         self.next = next(list);
-        // SAFETY: part of a chain that is borrowed; the value gives shared access only.
-        let list = unsafe { Nbl::from_raw(list) };
         let chain = PhantomData;
         Some(NblRef { list, chain })
     }
 }
 
 /// A list of a borrowed chain.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct NblRef<'a> {
-    list: Nbl,
+    list: NonNull<NET_BUFFER_LIST>,
     chain: PhantomData<&'a NblChain>,
 }
 
@@ -147,7 +201,7 @@ impl<'a> NblRef<'a> {
     #[inline]
     pub fn buffers(&self) -> NetBuffers<'a> {
         // SAFETY: the chain is borrowed for `'a`.
-        unsafe { NetBuffers::of_borrowed(&self.list) }
+        unsafe { NetBuffers::of_borrowed(self) }
     }
 }
 
@@ -156,7 +210,9 @@ impl Deref for NblRef<'_> {
 
     #[inline]
     fn deref(&self) -> &Nbl {
-        &self.list
+        // SAFETY: a pointer to a list is laid out as a list that is owned; the chain is borrowed, and the value gives shared
+        // access only.
+        unsafe { NonNull::from(&self.list).cast::<Nbl>().as_ref() }
     }
 }
 

@@ -8,6 +8,7 @@ mod lent;
 mod net_buffer;
 mod oid;
 mod packet;
+mod packet_queue;
 mod pool;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
@@ -21,7 +22,7 @@ pub use self::filter::{
 pub use self::net_buffer::{NetBuffer, NetBuffers, Segments};
 pub use self::oid::{OidRequest, OidView};
 pub use self::packet::{Packet, PacketPool};
-pub use self::pool::{NblPool, NblTemplate};
+pub use self::packet_queue::{PacketQueue, PacketRef, Run};
 
 use crate::status::Status;
 use crate::sys::imports::ndis;

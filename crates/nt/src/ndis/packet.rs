@@ -3,6 +3,7 @@
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
+use core::slice;
 
 use super::buffer::Nbl;
 use super::filter::Filter;
@@ -14,9 +15,6 @@ use crate::sys::{
     MDL, NDIS_NET_BUFFER_LIST_INFO, NET_BUFFER, NET_BUFFER_LIST_CONTEXT, STATUS_SUCCESS,
 };
 
-/// Where the lists of a [`PacketPool`] keep what belongs to them.
-const CONTEXT_SIZE: u16 = 16;
-
 /// Makes [`Packet`]s. The pool itself goes with the last packet of it.
 pub struct PacketPool {
     pool: Arc<Pool>,
@@ -27,24 +25,34 @@ struct Pool {
     tag: Tag,
 }
 
-/// What a packet consists of beside its list. While the list is away, its context holds this.
+/// What a packet consists of beside its list.
 struct Parts {
     // Freed in this order, after the list.
     mdl: Mdl,
-    buffer: Box<[u8]>,
+    _buffer: Box<[u8]>,
     pool: Arc<Pool>,
+}
+
+/// What is kept in the context of a packet's list, which is the module's alone wherever the list is. All that moving
+/// frames needs is here, so that the parts need not be looked at.
+#[repr(C, align(16))]
+struct Private {
+    parts: NonNull<Parts>,
+    mdl: *mut MDL,
+    buffer: *mut u8,
+    capacity: usize,
+    words: [usize; Packet::WORDS],
 }
 
 /// One packet: a net buffer list with one net buffer over memory of its own.
 #[doc(alias = "NET_BUFFER_LIST")]
 pub struct Packet {
     list: ManuallyDrop<Nbl>,
-    /// Where the list keeps the parts while it is away.
-    slot: NonNull<*mut Parts>,
-    parts: Box<Parts>,
+    /// In the list's context.
+    private: NonNull<Private>,
 }
 
-// SAFETY: the slot is part of the list, which is owned.
+// SAFETY: all that is reached through it is owned with the list.
 unsafe impl Send for Packet {}
 // SAFETY: shared access only reads.
 unsafe impl Sync for Packet {}
@@ -57,7 +65,7 @@ impl PacketPool {
     /// [`Status::INSUFFICIENT_RESOURCES`].
     pub fn new(filter: Filter, tag: Tag) -> Result<Self> {
         let template = NblTemplate {
-            context_size: CONTEXT_SIZE,
+            context_size: const { size_of::<Private>() as u16 },
             data_size: 0,
             tag,
         };
@@ -78,58 +86,37 @@ impl PacketPool {
         }
         let tag = self.pool.tag;
         let buffer = Box::<[u8]>::zeroed_slice(tag, capacity)?;
+        let bytes: *mut u8 = Box::as_ptr(&buffer).cast();
         // SAFETY: a block of the pool, which outlives the MDL.
-        let mdl = unsafe { Mdl::of_pool(Box::as_ptr(&buffer).cast(), capacity) }?;
+        let mdl = unsafe { Mdl::of_pool(bytes.cast(), capacity) }?;
         let parts = Parts {
             mdl,
-            buffer,
+            _buffer: buffer,
             pool: self.pool.clone(),
         };
         let parts = Box::new(tag, parts)?;
+        let mdl = parts.mdl.0.as_ptr();
         // SAFETY: the chain is one MDL over non-paged memory; both stay until after the list is freed.
-        let list = unsafe { self.pool.lists.alloc(parts.mdl.0.as_ptr(), 0, 0) }?;
-        match slot(&list) {
-            Some(slot) => Ok(Packet {
-                list: ManuallyDrop::new(list),
-                slot,
-                parts,
-            }),
-            None => {
-                // SAFETY: made above.
-                unsafe { self.pool.lists.free(list) };
-                Err(Status::INSUFFICIENT_RESOURCES)
-            }
-        }
-    }
-
-    /// Takes back a list that [`Packet::into_nbl`] gave away, with its information slots cleared.
-    ///
-    /// # Errors
-    ///
-    /// The list, when it is of somebody else, be it a clone of a list of this pool.
-    pub fn reclaim(&self, list: Nbl) -> core::result::Result<Packet, Nbl> {
-        // Lists of the pool are made by `allocate` only, and leave the module by `into_nbl` only. (A clone that somebody
-        // made in the same pool names its maker as the source.)
-        if !self.pool.lists.owns(&list) {
-            return Err(list);
-        }
-        let Some(slot) = slot(&list) else {
-            return Err(list);
+        let list = unsafe { self.pool.lists.alloc(mdl, 0, 0) }?;
+        let Some(private) = private(&list) else {
+            // SAFETY: made above.
+            unsafe { self.pool.lists.free(list) };
+            return Err(Status::INSUFFICIENT_RESOURCES);
         };
-        // SAFETY: within the list's context, which nobody else uses.
-        let parts = unsafe { slot.replace(ptr::null_mut()) };
-        if parts.is_null() {
-            return Err(list);
-        }
-        // SAFETY: stored by `into_nbl`, taken back once: the slot is empty now.
-        let parts = unsafe { Box::from_raw(parts) };
-        let mut packet = Packet {
+        let value = Private {
+            // SAFETY: a box's address is not null.
+            parts: unsafe { NonNull::new_unchecked(Box::into_raw(parts)) },
+            mdl,
+            buffer: bytes,
+            capacity,
+            words: [0; Packet::WORDS],
+        };
+        // SAFETY: the pool gives each list room for it.
+        unsafe { private.write(value) };
+        Ok(Packet {
             list: ManuallyDrop::new(list),
-            slot,
-            parts,
-        };
-        packet.restore();
-        Ok(packet)
+            private,
+        })
     }
 }
 
@@ -139,8 +126,9 @@ impl fmt::Debug for PacketPool {
     }
 }
 
-/// The place in the context of a list of a [`PacketPool`] where its parts are kept.
-fn slot(list: &Nbl) -> Option<NonNull<*mut Parts>> {
+/// The place in the context of a packet's list that is the packet's; [`None`] for a list without a context.
+#[inline]
+fn private(list: &Nbl) -> Option<NonNull<Private>> {
     let list = list.as_ptr();
     // SAFETY: the list is the driver's.
     let context = NonNull::new(unsafe { (*list).Context })?;
@@ -152,35 +140,95 @@ fn slot(list: &Nbl) -> Option<NonNull<*mut Parts>> {
 }
 
 impl Packet {
+    /// Words for the owner.
+    pub const WORDS: usize = 3;
+
+    /// Takes a list for a packet, and undoes what others have done to it: it describes the packet's own memory, nothing is
+    /// in its slots, and it is linked to nothing.
+    ///
+    /// # Safety
+    ///
+    /// The list was made by [`PacketPool::allocate`].
+    #[inline]
+    pub(super) unsafe fn from_list(list: Nbl) -> Self {
+        // SAFETY: the caller's promise.
+        let private = unsafe { private_of(&list) };
+        let packet = Self {
+            list: ManuallyDrop::new(list),
+            private,
+        };
+        let mdl = packet.private().mdl;
+        // SAFETY: the packet's own.
+        unsafe { (*mdl).Next = ptr::null_mut() };
+        let list = packet.list.as_ptr();
+        // SAFETY: the list is owned.
+        unsafe { (*list).Next = ptr::null_mut() };
+        // SAFETY: as above.
+        unsafe { (*list).NblFlags = 0 };
+        // SAFETY: as above.
+        unsafe { (*list).Status = STATUS_SUCCESS };
+        // SAFETY: as above.
+        unsafe { (*list).NetBufferListInfo = [ptr::null_mut(); 27] };
+        let buffer = packet.net_buffer();
+        // SAFETY: part of the owned list.
+        unsafe { (*buffer).Next = ptr::null_mut() };
+        // SAFETY: as above.
+        unsafe { (*buffer).MdlChain = mdl };
+        // SAFETY: as above.
+        unsafe { (*buffer).CurrentMdl = mdl };
+        // SAFETY: as above.
+        unsafe { (*buffer).CurrentMdlOffset = 0 };
+        // SAFETY: as above.
+        unsafe { (*buffer).DataOffset = 0 };
+        // SAFETY: as above. What the packet had is gone.
+        unsafe { (*buffer).DataLength = 0 };
+        packet
+    }
+
+    /// The list, which only [`Packet::from_list`] makes a packet again.
+    #[inline]
+    pub(super) fn into_list(self) -> Nbl {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: taken once, as the packet is not dropped.
+        unsafe { ManuallyDrop::take(&mut this.list) }
+    }
+
+    #[inline]
+    fn private(&self) -> &Private {
+        // SAFETY: written when the packet was made, and there as long as the list.
+        unsafe { self.private.as_ref() }
+    }
+
+    #[inline]
     fn net_buffer(&self) -> *mut NET_BUFFER {
         let list = self.list.as_ptr();
         // SAFETY: the list is owned; the pool gives each a net buffer.
         unsafe { (*list).FirstNetBuffer }
     }
 
-    /// The list, to read.
-    pub fn nbl(&self) -> &Nbl {
-        &self.list
-    }
-
     /// The number of bytes for which there is room.
     #[must_use]
     #[inline]
     pub fn capacity(&self) -> usize {
-        self.parts.buffer.len()
+        self.private().capacity
     }
 
     /// The packet's memory, from which it starts.
     #[must_use]
     #[inline]
     pub fn buffer_mut(&mut self) -> &mut [u8] {
-        &mut self.parts.buffer
+        let Private {
+            buffer, capacity, ..
+        } = *self.private();
+        // SAFETY: the packet's memory, all initialised, borrowed with the packet.
+        unsafe { slice::from_raw_parts_mut(buffer, capacity) }
     }
 
     /// The packet's bytes.
     #[must_use]
     pub fn data(&self) -> &[u8] {
-        self.parts.buffer.get(..self.len()).unwrap_or_default()
+        // SAFETY: the packet's memory, all initialised, borrowed with the packet; the length is at most the capacity.
+        unsafe { slice::from_raw_parts(self.private().buffer, self.len()) }
     }
 
     /// The length of the packet.
@@ -200,18 +248,14 @@ impl Packet {
         unsafe { (*self.net_buffer()).DataLength = len as u32 };
     }
 
-    /// A word for the owner of the packet, also while its list is away; there are four.
-    #[must_use]
-    #[inline]
-    pub fn word(&self, index: usize) -> usize {
-        let words = self.list.source_words();
-        words.get(index).copied().unwrap_or(0)
-    }
-
-    /// Sets a word for the owner of the packet; those that there are not are ignored.
+    /// Sets a word for the owner of the packet, which stays until it is set again; those that there are not are ignored.
     #[inline]
     pub fn set_word(&mut self, index: usize, value: usize) {
-        self.list.set_source_word(index, value);
+        // SAFETY: as above, and borrowed exclusively.
+        let private = unsafe { self.private.as_mut() };
+        if let Some(word) = private.words.get_mut(index) {
+            *word = value;
+        }
     }
 
     /// Sets one of the list's information slots; slots that the list does not have are ignored.
@@ -219,63 +263,41 @@ impl Packet {
     pub fn set_info(&mut self, slot: NDIS_NET_BUFFER_LIST_INFO, value: usize) {
         self.list.set_info(slot, value);
     }
+}
 
-    /// Sets the list's scratch word.
-    #[inline]
-    pub fn set_scratch(&mut self, value: usize) {
-        self.list.set_scratch(value);
-    }
+/// As [`private`], for a packet's list.
+///
+/// # Safety
+///
+/// The list was made by [`PacketPool::allocate`].
+#[inline]
+unsafe fn private_of(list: &Nbl) -> NonNull<Private> {
+    // SAFETY: such lists have a context, which was looked at when they were made.
+    unsafe { private(list).unwrap_unchecked() }
+}
 
-    /// Undoes what others have done to the list: it describes the packet's own memory, and nothing is in its slots.
-    fn restore(&mut self) {
-        let mdl: *mut MDL = self.parts.mdl.0.as_ptr();
-        // SAFETY: the packet's own.
-        unsafe { (*mdl).Next = ptr::null_mut() };
-        let list = self.list.as_ptr();
-        // SAFETY: the list is owned.
-        unsafe { (*list).NetBufferListInfo = [ptr::null_mut(); 27] };
-        let buffer = self.net_buffer();
-        // SAFETY: part of the owned list.
-        unsafe { (*buffer).Next = ptr::null_mut() };
-        // SAFETY: as above.
-        unsafe { (*buffer).MdlChain = mdl };
-        // SAFETY: as above.
-        unsafe { (*buffer).CurrentMdl = mdl };
-        // SAFETY: as above.
-        unsafe { (*buffer).CurrentMdlOffset = 0 };
-        // SAFETY: as above.
-        unsafe { (*buffer).DataOffset = 0 };
-        self.set_len(self.len());
-    }
-
-    /// Gives the packet away as a list, to be sent or indicated, and to come back to [`PacketPool::reclaim`].
-    ///
-    /// A list that does not come back leaves its memory behind.
-    pub fn into_nbl(self) -> Nbl {
-        let this = ManuallyDrop::new(self);
-        // SAFETY: moved out of a value that is not dropped.
-        let parts = unsafe { ptr::read(&this.parts) };
-        // SAFETY: moved out of a value that is not dropped.
-        let list = unsafe { ptr::read(&*this.list) };
-        // SAFETY: within the list's context, which nobody else uses.
-        unsafe { this.slot.write(Box::into_raw(parts)) };
-        let raw = list.as_ptr();
-        // SAFETY: the list is owned.
-        unsafe { (*raw).Next = ptr::null_mut() };
-        // SAFETY: as above.
-        unsafe { (*raw).NblFlags = 0 };
-        // SAFETY: as above.
-        unsafe { (*raw).Status = STATUS_SUCCESS };
-        list
-    }
+/// A word of a packet by its list; [`None`] when there is none of that number.
+///
+/// # Safety
+///
+/// The list was made by [`PacketPool::allocate`].
+#[inline]
+pub(super) unsafe fn word_of(list: &Nbl, index: usize) -> Option<usize> {
+    // SAFETY: the caller's promise.
+    let private = unsafe { private_of(list) };
+    // SAFETY: written when the packet was made.
+    let private = unsafe { private.as_ref() };
+    private.words.get(index).copied()
 }
 
 impl Drop for Packet {
     fn drop(&mut self) {
+        // SAFETY: made by `allocate`; with the packet goes the last who knows them.
+        let parts = unsafe { Box::from_raw(self.private().parts.as_ptr()) };
         // SAFETY: taken once.
         let list = unsafe { ManuallyDrop::take(&mut self.list) };
         // SAFETY: of this pool, and with the module.
-        unsafe { self.parts.pool.lists.free(list) };
+        unsafe { parts.pool.lists.free(list) };
     }
 }
 

@@ -1,4 +1,4 @@
-//! Pools of net buffer lists.
+//! Pools of net buffer lists. Only packets are made of them: whoever has a list of the module's knows what its context is.
 
 use core::ptr::NonNull;
 
@@ -15,18 +15,18 @@ use crate::sys::{
 
 /// What the lists of a pool have room for.
 #[derive(Clone, Copy, Debug)]
-pub struct NblTemplate {
+pub(super) struct NblTemplate {
     /// Bytes of context in each list, a multiple of 16.
-    pub context_size: u16,
+    pub(super) context_size: u16,
     /// Bytes of data that come with each list's net buffer.
-    pub data_size: u32,
+    pub(super) data_size: u32,
     /// The tag of the pool.
-    pub tag: Tag,
+    pub(super) tag: Tag,
 }
 
 /// A pool of net buffer lists, each with one net buffer.
 #[derive(Debug)]
-pub struct NblPool {
+pub(super) struct NblPool {
     pool: NDIS_HANDLE,
     filter: Filter,
     context_size: u16,
@@ -43,7 +43,7 @@ impl NblPool {
     /// # Errors
     ///
     /// [`Status::INSUFFICIENT_RESOURCES`].
-    pub fn new(filter: Filter, template: &NblTemplate) -> Result<Self> {
+    pub(super) fn new(filter: Filter, template: &NblTemplate) -> Result<Self> {
         let parameters = NET_BUFFER_LIST_POOL_PARAMETERS {
             Header: NDIS_OBJECT_HEADER {
                 Type: NDIS_OBJECT_TYPE_DEFAULT,
@@ -77,7 +77,7 @@ impl NblPool {
     /// # Safety
     ///
     /// The chain describes locked or non-paged memory of at least that many bytes, until the list is freed.
-    pub unsafe fn alloc(&self, mdl: *mut MDL, offset: u32, len: usize) -> Result<Nbl> {
+    pub(super) unsafe fn alloc(&self, mdl: *mut MDL, offset: u32, len: usize) -> Result<Nbl> {
         // SAFETY: the pool has one net buffer for each list; the chain is the caller's promise.
         let list = unsafe {
             ndis::NdisAllocateNetBufferAndNetBufferList(
@@ -96,17 +96,12 @@ impl NblPool {
         Ok(unsafe { Nbl::from_raw(list) })
     }
 
-    /// Whether a list was taken out of this pool by its module.
-    pub(super) fn owns(&self, list: &Nbl) -> bool {
-        list.pool() == self.pool && self.filter.owns(list)
-    }
-
     /// Puts a list back.
     ///
     /// # Safety
     ///
     /// The list came from this pool's [`NblPool::alloc`], and has come back to the driver.
-    pub unsafe fn free(&self, list: Nbl) {
+    pub(super) unsafe fn free(&self, list: Nbl) {
         // SAFETY: the caller's promise.
         unsafe { ndis::NdisFreeNetBufferList(list.into_raw().as_ptr()) }
     }

@@ -82,6 +82,54 @@ fn a_queue_keeps_order_across_splits_and_joins() {
     assert_eq!(even.into_chain().iter().count(), 1);
 }
 
+#[test]
+fn several_lists_are_taken_off_at_once() {
+    let (lists, mut chain) = lists(5);
+    let id = |index: usize| ptr::from_ref(&lists[index]).addr();
+    assert!(chain.pop_many(0).is_empty());
+    let two = chain.pop_many(2);
+    assert_eq!(
+        (two.len(), ids(&two.into_chain())),
+        (2, std::vec![id(0), id(1)])
+    );
+    let mut rest = chain.pop_many(9);
+    assert_eq!((rest.len(), chain.is_empty()), (3, true));
+    // Its end is known.
+    // SAFETY: lives as long as the test, and is in no other chain any more.
+    rest.push_back(unsafe { Nbl::from_raw(NonNull::from(&lists[0])) });
+    assert_eq!(ids(&rest.into_chain()), [2, 3, 4, 0].map(id));
+    assert!(chain.pop_many(1).is_empty());
+}
+
+#[test]
+fn a_run_ends_where_the_key_changes() {
+    let (lists, mut chain) = lists(6);
+    let first = ptr::from_ref(&lists[0]).addr();
+    let at = |list: &Nbl| (list.id() - first) / size_of::<NET_BUFFER_LIST>();
+    let mut runs = Vec::new();
+    while let Some((key, run)) = chain.pop_while_same(|list| [1, 1, 2, 1, 3, 3][at(list)]) {
+        assert_eq!(run.len() as usize, run.iter().count());
+        runs.push((key, run.iter().map(|list| at(&list)).collect::<Vec<_>>()));
+        // A list can be appended to a run, so its end is known.
+        let mut run = run;
+        let other = NonNull::from(Box::leak(Box::new(NET_BUFFER_LIST::zeroed())));
+        // SAFETY: never freed.
+        run.push_back(unsafe { Nbl::from_raw(other) });
+        assert_eq!(
+            run.iter().last().map(|list| list.id()),
+            Some(other.addr().get())
+        );
+    }
+    let expected = [
+        (1, std::vec![0, 1]),
+        (2, std::vec![2]),
+        (1, std::vec![3]),
+        (3, std::vec![4, 5]),
+    ];
+    assert_eq!(runs, expected);
+    assert!(chain.is_empty());
+}
+
 /// A packet of pieces: the bytes of each MDL, the offset into the first, and the length of the packet.
 struct Packet {
     list: Box<NET_BUFFER_LIST>,
@@ -170,11 +218,7 @@ fn information_slots_hold_words() {
         (0, 0)
     );
     list.set_status(Status::CANCELLED);
-    list.set_source_word(2, 9);
-    assert_eq!(
-        (list.status(), list.source_words()),
-        (Status::CANCELLED, [0, 0, 9, 0])
-    );
+    assert_eq!(list.status(), Status::CANCELLED);
 }
 
 /// A module that answers one object itself and notes the answers of others.

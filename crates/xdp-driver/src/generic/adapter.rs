@@ -2,7 +2,7 @@
 
 use nt::irql::Raised;
 use nt::ndis::{
-    Datapath, Filter, FilterModule, Flags, NblChain, NblQueue, OidRequest, Receive, Restart,
+    Datapath, Filter, FilterModule, Flags, NblChain, NblQueue, OidRequest, Receive, Restart, Run,
     StatusView,
 };
 use nt::sync::Published;
@@ -70,28 +70,26 @@ impl Adapter {
         }
     }
 
-    /// Separates the lists of ours from those of others, keeping the order of both.
-    fn separate(&self, chain: NblChain) -> (NblQueue, NblQueue) {
-        let (mut ours, mut others) = (NblQueue::new(), NblQueue::new());
-        for list in chain {
-            if self.filter.owns(&list) {
-                ours.push_back(list);
-            } else {
-                others.push_back(list);
+    /// Takes the lists of ours off that were sent or indicated; what is left of the chain is of others, in their order.
+    #[inline]
+    fn take_ours(&self, mut chain: NblChain) -> NblQueue {
+        let mut others = NblQueue::new();
+        let mut raised = None;
+        while let Some(run) = chain.pop_run(self.filter) {
+            let (word, packets) = match run {
+                Run::Others(lists) => {
+                    others.append(lists);
+                    continue;
+                }
+                Run::Packets(word, packets) => (word, packets),
+            };
+            let raised = raised.get_or_insert_with(Raised::to_dispatch);
+            match self.interface.read(raised.token()) {
+                Some(interface) => interface.packets_back(word, packets, raised.token()),
+                None => drop(packets),
             }
         }
-        (ours, others)
-    }
-
-    /// Takes back lists of ours that were sent or indicated.
-    fn came_back(&self, lists: NblQueue) {
-        if lists.is_empty() {
-            return;
-        }
-        let raised = Raised::to_dispatch();
-        if let Some(interface) = self.interface.read(raised.token()) {
-            interface.packets_back(lists, raised.token());
-        }
+        others
     }
 }
 
@@ -140,12 +138,8 @@ impl FilterModule for Adapter {
     }
 
     fn send_complete(&self, chain: NblChain, flags: Flags) {
-        if !chain.iter().any(|list| self.filter.owns(&list)) {
-            return self.filter.send_complete(chain, flags);
-        }
-        let (ours, others) = self.separate(chain);
+        let others = self.take_ours(chain);
         self.filter.send_complete(others.into_chain(), flags);
-        self.came_back(ours);
     }
 
     fn receive(&self, chain: NblChain, receive: Receive) {
@@ -157,12 +151,8 @@ impl FilterModule for Adapter {
     }
 
     fn return_chain(&self, chain: NblChain, flags: Flags) {
-        if !chain.iter().any(|list| self.filter.owns(&list)) {
-            return self.filter.return_chain(chain, flags);
-        }
-        let (ours, others) = self.separate(chain);
+        let others = self.take_ours(chain);
         self.filter.return_chain(others.into_chain(), flags);
-        self.came_back(ours);
     }
 
     fn oid_request(&self, request: OidRequest) {

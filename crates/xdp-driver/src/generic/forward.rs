@@ -4,11 +4,12 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use nt::ndis::{Filter, Flags, Nbl, NblQueue, Packet, PacketPool, Receive};
+use nt::ndis::{Filter, Flags, Nbl, NblQueue, Packet, PacketPool, PacketQueue, Receive};
 use nt::sync::SpinLock;
 use nt::sys::{NDIS_SEND_FLAGS_DISPATCH_LEVEL, NetBufferListHashValue};
-use nt::{Result, Status, Vec};
+use nt::{Dispatch, Result, Status};
 
+use super::inject::Owner;
 use super::segment;
 use crate::counters::{GenericRxCounters, count};
 use crate::interface::{Interface, RxQueue, Way};
@@ -20,137 +21,78 @@ pub(super) const ADDRESSES: usize = 2 * ADDRESS;
 const SHORTEST: usize = 14;
 /// Room of the packets that are kept for reuse.
 const ROOM: usize = 2048;
-/// How many are kept.
-const KEPT: usize = 256;
-/// How many are taken at once.
-const TAKEN: usize = 32;
+/// How many are kept for a queue.
+const KEPT: u32 = 256;
 
-/// Packets for frames that are sent back.
+/// Makes packets for frames that are sent back.
 pub(crate) struct Forwarder {
-    packets: SpinLock<Packets>,
+    /// Gone when the interface is: pools do not outlive the filter module.
+    pool: SpinLock<Option<PacketPool>>,
     /// Frames on the way for each queue at most.
     pub(crate) limit: AtomicU32,
 }
 
-/// Where packets come from, and those that wait to be used again.
-struct Packets {
-    /// Gone when the interface is: pools do not outlive the filter module.
-    pool: Option<PacketPool>,
-    free: Vec<Packet>,
-}
-
 impl Forwarder {
     pub(crate) fn new(filter: Filter) -> Result<Self> {
-        let packets = Packets {
-            pool: Some(PacketPool::new(filter, crate::TAG)?),
-            free: Vec::with_capacity(crate::TAG, KEPT)?,
-        };
         Ok(Self {
-            packets: SpinLock::new(packets),
+            pool: SpinLock::new(Some(PacketPool::new(filter, crate::TAG)?)),
             limit: AtomicU32::new(1024),
         })
     }
 
-    /// A packet of an own size.
-    fn allocate(&self, len: usize) -> Result<Packet> {
-        let packets = self.packets.lock();
-        let pool = packets.pool.as_ref().ok_or(Status::DEVICE_REMOVED)?;
-        pool.allocate(len.max(ROOM))
-    }
-
-    /// Some of the packets that wait to be used again.
-    fn take_kept(&self) -> Stash {
-        let mut stash = [const { None }; TAKEN];
-        let mut packets = self.packets.lock();
-        for slot in &mut stash {
-            *slot = packets.free.pop();
-            if slot.is_none() {
-                break;
-            }
-        }
-        stash
-    }
-
-    /// Keeps packets that were taken and not used.
-    fn put_back(&self, stash: &mut Stash) {
-        let mut packets = self.packets.lock();
-        for packet in stash.iter_mut().filter_map(Option::take) {
-            if packets.pool.is_some() && packets.free.len() < KEPT {
-                // There is room: nothing is allocated.
-                let _ = packets.free.push(packet);
-            }
-        }
-    }
-
-    /// Takes a list back; `Err` gives it back when it is not of this pool.
-    pub(super) fn reclaim(&self, list: Nbl) -> core::result::Result<(), Nbl> {
-        let mut packets = self.packets.lock();
-        let Some(pool) = &packets.pool else {
-            return Err(list);
-        };
-        let packet = pool.reclaim(list)?;
-        if packet.capacity() == ROOM && packets.free.len() < KEPT {
-            // There is room: nothing is allocated.
-            let _ = packets.free.push(packet);
-        } else {
-            drop(packets);
-            drop(packet);
-        }
-        Ok(())
-    }
-
-    /// Takes lists of this pool back.
-    pub(super) fn reclaim_all(&self, lists: NblQueue) {
-        let mut packets = self.packets.lock();
-        let Packets {
-            pool: Some(pool),
-            free,
-        } = &mut *packets
-        else {
-            return;
-        };
-        for list in lists.into_chain() {
-            if let Ok(packet) = pool.reclaim(list)
-                && packet.capacity() == ROOM
-                && free.len() < KEPT
-            {
-                // There is room: nothing is allocated.
-                let _ = free.push(packet);
-            }
-        }
+    fn allocate(&self, room: usize, owner: Owner) -> Result<Packet> {
+        let pool = self.pool.lock();
+        let pool = pool.as_ref().ok_or(Status::DEVICE_REMOVED)?;
+        let mut packet = pool.allocate(room)?;
+        packet.set_word(0, owner.into_word());
+        Ok(packet)
     }
 
     /// Gives the pool up. Everything of it is back.
     pub(crate) fn close(&self) {
-        let gone = Packets {
-            pool: None,
-            free: Vec::new(crate::TAG),
-        };
-        let packets = core::mem::replace(&mut *self.packets.lock(), gone);
-        drop(packets);
+        let pool = self.pool.lock().take();
+        drop(pool);
     }
 }
 
-/// Packets in the hands of one thread.
-type Stash = [Option<Packet>; TAKEN];
+/// Keeps packets of a queue that came back, for its next frames.
+pub(super) fn keep(queue: &RxQueue, packets: PacketQueue, dispatch: Dispatch<'_>) {
+    let mut too_many = PacketQueue::new();
+    let mut kept = queue.kept.lock_at_dispatch(dispatch);
+    kept.prepend(packets);
+    while kept.len() > KEPT {
+        let Some(packet) = kept.pop() else {
+            break;
+        };
+        too_many.push(packet);
+    }
+    drop(kept);
+    drop(too_many);
+}
 
 /// Frames of one queue that are about to be sent back.
 pub(super) struct Outgoing<'a> {
     interface: &'a Interface,
     queue: &'a RxQueue,
-    lists: NblQueue,
-    /// Packets for the next frames, once there was a first.
-    stash: Option<Stash>,
+    dispatch: Dispatch<'a>,
+    lists: PacketQueue,
+    /// The queue's packets, once there was a first frame.
+    kept: Option<PacketQueue>,
     requested: u32,
 }
 
 impl<'a> Outgoing<'a> {
-    pub(super) const fn new(interface: &'a Interface, queue: &'a RxQueue) -> Self {
+    pub(super) const fn new(
+        interface: &'a Interface,
+        queue: &'a RxQueue,
+        dispatch: Dispatch<'a>,
+    ) -> Self {
         Self {
             interface,
             queue,
-            lists: NblQueue::new(),
-            stash: None,
+            dispatch,
+            lists: PacketQueue::new(),
+            kept: None,
             requested: 0,
         }
     }
@@ -161,6 +103,13 @@ impl<'a> Outgoing<'a> {
 
     pub(super) fn counters(&self) -> &'a GenericRxCounters {
         &self.queue.generic
+    }
+
+    /// As [`Outgoing::add`], for each list.
+    pub(super) fn add_all(&mut self, lists: &NblQueue) {
+        for list in lists.iter() {
+            self.add(&list);
+        }
     }
 
     /// Adds the frames of a list. Those that cannot be sent are counted.
@@ -177,8 +126,10 @@ impl<'a> Outgoing<'a> {
             self.push(len, list.hash_value(), |packet| {
                 let bytes = packet.buffer_mut().get_mut(..len).unwrap_or_default();
                 buffer.read(0, bytes);
-                if let Some(addresses) = bytes.get_mut(..ADDRESSES) {
-                    addresses.rotate_left(ADDRESS);
+                if let Some((to, rest)) = bytes.split_first_chunk_mut::<ADDRESS>()
+                    && let Some(from) = rest.first_chunk_mut()
+                {
+                    core::mem::swap(to, from);
                 }
             });
         }
@@ -200,34 +151,32 @@ impl<'a> Outgoing<'a> {
         fill(&mut packet);
         packet.set_len(len);
         packet.set_info(NetBufferListHashValue, hash as usize);
-        let owner = super::inject::Owner::Forward(self.queue.way(), self.queue.id());
-        packet.set_word(0, owner.into_word());
-        self.lists.push_back(packet.into_nbl());
+        self.lists.push(packet);
         true
     }
 
     fn packet(&mut self, len: usize) -> Result<Packet> {
+        let (way, id) = (self.queue.way(), self.queue.id());
         let forwarder = &self.interface.forwarder;
         if len > ROOM {
-            return forwarder.allocate(len);
+            return forwarder.allocate(len, Owner::Large(way, id));
         }
-        let mut take = |stash: &mut Stash| stash.iter_mut().find_map(Option::take);
-        let kept = match self.stash.as_mut().and_then(&mut take) {
-            Some(packet) => Some(packet),
-            None => take(self.stash.insert(forwarder.take_kept())),
-        };
-        kept.map_or_else(|| forwarder.allocate(len), Ok)
+        let kept = self
+            .kept
+            .get_or_insert_with(|| self.queue.kept.lock_at_dispatch(self.dispatch).take());
+        kept.pop()
+            .map_or_else(|| forwarder.allocate(ROOM, Owner::Forward(way, id)), Ok)
     }
 
     /// Sends what was added.
-    pub(super) fn send(mut self) {
+    pub(super) fn send(self) {
+        if let Some(kept) = self.kept
+            && !kept.is_empty()
+        {
+            self.queue.kept.lock_at_dispatch(self.dispatch).append(kept);
+        }
         count(self.queue.generic.forward_requested(), self.requested);
         let interface = self.interface;
-        if let Some(stash) = &mut self.stash
-            && stash.iter().any(Option::is_some)
-        {
-            interface.forwarder.put_back(stash);
-        }
         let frames = self.lists.len();
         if frames == 0 {
             return;
@@ -236,9 +185,6 @@ impl<'a> Outgoing<'a> {
         if !interface.gate.enter(frames) {
             self.queue.forwarding.fetch_sub(frames, Ordering::Relaxed);
             count(self.queue.generic.forward_paused(), frames);
-            for list in self.lists.into_chain() {
-                let _ = interface.forwarder.reclaim(list);
-            }
             return;
         }
         count(self.queue.generic.forward_sent(), frames);

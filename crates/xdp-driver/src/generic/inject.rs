@@ -1,6 +1,6 @@
 //! Sending the frames of sockets.
 
-use nt::ndis::{Flags, NblQueue, Packet, PacketPool, Receive};
+use nt::ndis::{Flags, Packet, PacketPool, PacketQueue, Receive};
 use nt::sync::{Event, SpinLock};
 use nt::sys::{NDIS_SEND_FLAGS_DISPATCH_LEVEL, NetBufferListHashValue};
 use nt::{Arc, Box, Dispatch, Passive, Result, Status, Vec};
@@ -13,11 +13,14 @@ use crate::settings::Setting;
 use crate::socket::{Sent, Socket};
 use crate::trace::{Field, Trace, TraceEvent};
 
-/// Passes over a queue's sockets before others get the processor.
-const PASSES: u32 = 8;
+use super::forward;
+
+/// Passes over a queue's sockets before others get the processor. With the usual number of packets that is some hundred
+/// frames.
+const PASSES: u32 = 17;
 
 /// Frames that are completed to a socket at once.
-const COMPLETIONS: usize = 32;
+const COMPLETIONS: usize = 64;
 
 /// What a packet of ours is about; kept in the packet while others have it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,9 +29,12 @@ pub(super) enum Owner {
     Socket(Way, u32),
     /// A frame that was sent back from a queue.
     Forward(Way, u32),
+    /// The same, in a packet that is not kept for reuse.
+    Large(Way, u32),
 }
 
 impl Owner {
+    const LARGE: usize = 1 << 34;
     const FORWARD: usize = 1 << 33;
     const DOWN: usize = 1 << 32;
 
@@ -36,6 +42,7 @@ impl Owner {
         let (kind, way, queue) = match self {
             Self::Socket(way, queue) => (0, way, queue),
             Self::Forward(way, queue) => (Self::FORWARD, way, queue),
+            Self::Large(way, queue) => (Self::LARGE, way, queue),
         };
         let way = match way {
             Way::Up => 0,
@@ -50,10 +57,12 @@ impl Owner {
         } else {
             Way::Down
         };
-        if word & Self::FORWARD == 0 {
-            Self::Socket(way, word as u32)
-        } else {
+        if word & Self::FORWARD != 0 {
             Self::Forward(way, word as u32)
+        } else if word & Self::LARGE != 0 {
+            Self::Large(way, word as u32)
+        } else {
+            Self::Socket(way, word as u32)
         }
     }
 }
@@ -63,9 +72,12 @@ pub(crate) struct TxQueue {
     id: u32,
     way: Way,
     turn: SpinLock<Turn>,
-    /// Lists that came back and have not been looked at.
-    back: SpinLock<NblQueue>,
-    sockets: SpinLock<Vec<Option<Arc<Socket>>>>,
+    /// Whether somebody has the runner; changes under the lock of the turn.
+    running: AtomicBool,
+    /// Another pass is due; whoever has the runner does it.
+    again: AtomicBool,
+    /// Packets that came back and have not been looked at.
+    back: SpinLock<PacketQueue>,
     /// Set when frames of a socket that leaves are back, and when the runner rests.
     rested: Event,
     pub(crate) counters: Arc<TxCounters>,
@@ -77,8 +89,6 @@ pub(crate) struct TxQueue {
 /// Who runs the queue: one thread at a time has the runner.
 struct Turn {
     runner: Option<Box<Runner>>,
-    /// Another pass is due; whoever has the runner does it.
-    again: bool,
     /// Whether there is a runner at all.
     exists: bool,
 }
@@ -94,10 +104,11 @@ enum Running {
     Runs,
 }
 
-/// What it takes to run a queue.
+/// What it takes to run a queue, and what only who runs it may look at.
 struct Runner {
-    pool: PacketPool,
-    free: Vec<Packet>,
+    free: PacketQueue,
+    sockets: Vec<Option<Arc<Socket>>>,
+    batch: Batch,
     outstanding: u32,
     /// How many frames have been sent; it wraps.
     sent: u32,
@@ -116,11 +127,11 @@ impl TxQueue {
             way,
             turn: SpinLock::new(Turn {
                 runner: None,
-                again: false,
                 exists: false,
             }),
-            back: SpinLock::new(NblQueue::new()),
-            sockets: SpinLock::new(Vec::new(crate::TAG)),
+            running: AtomicBool::new(false),
+            again: AtomicBool::new(false),
+            back: SpinLock::new(PacketQueue::new()),
             rested: Event::auto_reset(crate::TAG, false)?,
             counters: Arc::new(crate::TAG, TxCounters::new())?,
             generic: Arc::new(crate::TAG, GenericTxCounters::new())?,
@@ -148,20 +159,21 @@ impl TxQueue {
             .settings
             .get(Setting::GENERIC_TX_FRAME_COUNT, passive);
         let pool = PacketPool::new(interface.filter(), crate::TAG)?;
-        let mut free = Vec::with_capacity(crate::TAG, packets as usize)?;
+        let mut free = PacketQueue::new();
         let raised = nt::irql::Raised::to_dispatch();
         let hash = interface.hash_of(self.id, raised.token());
         drop(raised);
         for _ in 0..packets {
             let mut packet = pool.allocate(max_length as usize)?;
             packet.set_word(0, Owner::Socket(self.way, self.id).into_word());
-            free.push(packet)?;
+            free.push(packet);
         }
         Box::new(
             crate::TAG,
             Runner {
-                pool,
                 free,
+                sockets: Vec::new(crate::TAG),
+                batch: Batch::new(),
                 outstanding: 0,
                 sent: 0,
                 max_length,
@@ -179,46 +191,40 @@ impl TxQueue {
         socket: &Arc<Socket>,
         passive: Passive<'_>,
     ) -> Result<()> {
-        let is_idle = self.sockets.lock().iter().all(Option::is_none);
-        if is_idle {
+        let is_first = !self.turn.lock().exists;
+        if is_first {
             let runner = self.runner(interface, passive)?;
             let mut turn = self.turn.lock();
             turn.runner = Some(runner);
-            turn.again = false;
             turn.exists = true;
         }
-        let (packets, max_length) =
-            self.wait_for_runner(passive, |runner| (runner.packets, runner.max_length));
-        let joined = socket
-            .join_tx(packets, max_length)
-            .and_then(|()| self.enlist(socket));
-        if joined.is_err() && is_idle {
+        let (packets, max_length) = self
+            .wait_for_runner(passive, |runner| (runner.packets, runner.max_length))
+            .unwrap_or_default();
+        let joined = socket.join_tx(packets, max_length).and_then(|()| {
+            self.wait_for_runner(passive, |runner| runner.enlist(socket))
+                .unwrap_or(Err(Status::DEVICE_NOT_READY))
+        });
+        if joined.is_err() && is_first {
             self.dissolve(passive);
         }
         joined
     }
 
-    fn enlist(&self, socket: &Arc<Socket>) -> Result<()> {
-        let mut sockets = self.sockets.lock();
-        if let Some(slot) = sockets.iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some(socket.clone());
-            return Ok(());
-        }
-        sockets.push(Some(socket.clone()))
-    }
-
-    /// Looks at the runner, once it rests. Only one thread at a time does this: the interface's lock is held.
-    fn wait_for_runner<R>(&self, passive: Passive<'_>, look: impl Fn(&mut Runner) -> R) -> R
-    where
-        R: Default,
-    {
+    /// Looks at the runner, once it rests; `None` when there is none. Only one thread at a time does this: the interface's
+    /// lock is held.
+    fn wait_for_runner<R>(
+        &self,
+        passive: Passive<'_>,
+        look: impl Fn(&mut Runner) -> R,
+    ) -> Option<R> {
         loop {
             let mut turn = self.turn.lock();
             if !turn.exists {
-                return R::default();
+                return None;
             }
             if let Some(runner) = &mut turn.runner {
-                return look(runner);
+                return Some(look(runner));
             }
             drop(turn);
             self.rested
@@ -233,25 +239,14 @@ impl TxQueue {
         socket: &Socket,
         passive: Passive<'_>,
     ) -> bool {
-        let is_this = |slot: &Option<Arc<Socket>>| {
-            slot.as_ref()
-                .is_some_and(|other| core::ptr::eq(&**other, socket))
-        };
-        if !self.sockets.lock().iter().any(is_this) {
+        let is_bound = self.wait_for_runner(passive, |runner| runner.slot_of(socket).is_some());
+        if is_bound != Some(true) {
             return false;
         }
         self.drain(interface, socket, passive);
-        let mut sockets = self.sockets.lock();
-        let slot = sockets.iter_mut().find(|slot| is_this(slot));
-        let taken = slot.and_then(Option::take);
-        let is_last = sockets.iter().all(Option::is_none);
-        drop(sockets);
-        drop(taken);
-        if is_last {
+        let taken = self.wait_for_runner(passive, |runner| runner.dismiss(socket));
+        if taken.is_some_and(|(_, is_last)| is_last) {
             self.dissolve(passive);
-        } else {
-            // Whoever runs the queue may have found the socket before it was taken out, and must not be the one who frees it.
-            self.wait_for_runner(passive, |_| ());
         }
         true
     }
@@ -272,24 +267,11 @@ impl TxQueue {
 
     /// Removes all sockets, telling them that the queue goes. The interface's lock is held.
     pub(crate) fn evict(&self, interface: &Interface, passive: Passive<'_>) {
+        let first = |runner: &mut Runner| runner.sockets.iter().flatten().next().cloned();
         let mut evicted = false;
-        loop {
-            let first = self.sockets.lock().iter().flatten().next().cloned();
-            let Some(socket) = first else {
-                break;
-            };
+        while let Some(socket) = self.wait_for_runner(passive, first).flatten() {
             self.drain(interface, &socket, passive);
-            let is_this = |slot: &&mut Option<Arc<Socket>>| {
-                slot.as_ref()
-                    .is_some_and(|other| Arc::ptr_eq(other, &socket))
-            };
-            let taken = self
-                .sockets
-                .lock()
-                .iter_mut()
-                .find(is_this)
-                .and_then(Option::take);
-            drop(taken);
+            drop(self.wait_for_runner(passive, |runner| runner.dismiss(&socket)));
             socket.lose_tx();
             evicted = true;
         }
@@ -309,7 +291,6 @@ impl TxQueue {
                 turn.exists = false;
                 drop(turn);
                 drop(runner);
-                *self.sockets.lock() = Vec::new(crate::TAG);
                 return;
             }
             drop(turn);
@@ -320,40 +301,55 @@ impl TxQueue {
 
     /// Runs the queue, or has whoever runs it look again.
     pub(crate) fn kick(&self, interface: &Interface, dispatch: Dispatch<'_>) {
-        let mut turn = self.turn.lock_at_dispatch(dispatch);
-        let Some(mut runner) = turn.runner.take() else {
-            turn.again = true;
-            return;
-        };
-        turn.again = false;
-        drop(turn);
+        self.again.store(true, Ordering::SeqCst);
+        let mut passes = PASSES;
+        // Who runs the queue looks at the note once more after it has put the runner back.
+        while self.again.load(Ordering::SeqCst) && !self.running.load(Ordering::SeqCst) {
+            if passes == 0 {
+                self.unfinished.store(true, Ordering::Release);
+                interface.continue_later();
+                return;
+            }
+            let mut turn = self.turn.lock_at_dispatch(dispatch);
+            let Some(runner) = turn.runner.take() else {
+                return;
+            };
+            self.running.store(true, Ordering::SeqCst);
+            drop(turn);
+            passes = self.run(interface, runner, passes, dispatch);
+        }
+    }
+
+    /// Runs the queue for so many passes at most and lets it rest; how many are left. The note says whether more is due.
+    fn run(
+        &self,
+        interface: &Interface,
+        mut runner: Box<Runner>,
+        passes: u32,
+        dispatch: Dispatch<'_>,
+    ) -> u32 {
         // The stack or a program may have moved the queues since.
         runner.hash = interface.hash_of(self.id, dispatch);
         self.note_state(interface, Running::Runs);
-        let mut passes = 0;
-        loop {
-            let more = self.pass(interface, &mut runner);
-            passes += 1;
-            let mut turn = self.turn.lock_at_dispatch(dispatch);
-            let again = core::mem::take(&mut turn.again) || more;
-            if again && passes < PASSES {
-                continue;
+        let mut left = passes;
+        let mut state = Running::Queued;
+        while left != 0 {
+            left -= 1;
+            self.again.store(false, Ordering::SeqCst);
+            if self.pass(interface, &mut runner, dispatch) {
+                self.again.store(true, Ordering::SeqCst);
+            } else if !self.again.load(Ordering::SeqCst) {
+                state = Running::Idle;
+                break;
             }
-            turn.runner = Some(runner);
-            drop(turn);
-            let state = if again {
-                Running::Queued
-            } else {
-                Running::Idle
-            };
-            self.note_state(interface, state);
-            if again {
-                self.unfinished.store(true, Ordering::Release);
-                interface.continue_later();
-            }
-            self.rested.set();
-            return;
         }
+        let mut turn = self.turn.lock_at_dispatch(dispatch);
+        turn.runner = Some(runner);
+        self.running.store(false, Ordering::SeqCst);
+        drop(turn);
+        self.note_state(interface, state);
+        self.rested.set();
+        left
     }
 
     #[inline]
@@ -362,36 +358,47 @@ impl TxQueue {
         interface.trace().note(TraceEvent::EC_STATE_CHANGE, fields);
     }
 
-    /// Completes what came back, then takes from every socket what there is; whether another pass is due.
-    fn pass(&self, interface: &Interface, runner: &mut Runner) -> bool {
-        self.complete(interface, runner);
-        let count_sockets = self.sockets.lock().len();
-        let mut lists = NblQueue::new();
-        let start = runner.next;
+    /// Completes what came back and takes from every socket what there is; whether another pass is due.
+    fn pass(&self, interface: &Interface, runner: &mut Runner, dispatch: Dispatch<'_>) -> bool {
+        self.take_back(interface, runner, dispatch);
+        let Runner {
+            free,
+            sockets,
+            batch,
+            sent,
+            hash,
+            next,
+            ..
+        } = runner;
+        let mut lists = PacketQueue::new();
+        let hash = *hash as usize;
+        let start = *next;
         let mut more = false;
         let each = Trace::wants(TraceEvent::GENERIC_TX_ENQUEUE);
-        for turn in 0..count_sockets {
-            let at = (start + turn) % count_sockets.max(1);
-            let Some(socket) = self.sockets.lock().get(at).cloned().flatten() else {
+        for turn in 0..sockets.len() {
+            let at = (start + turn) % sockets.len().max(1);
+            let Some(socket) = sockets.get(at).and_then(Option::as_deref) else {
                 continue;
             };
-            let hash = runner.hash as usize;
-            let taken = socket.take_tx(&mut runner.free, |mut packet, sequence| {
+            let back = batch.take_of(at);
+            let send = |mut packet: Packet, sequence: u32| {
                 packet.set_word(1, at << 32 | sequence as usize);
                 packet.set_info(NetBufferListHashValue, hash);
                 if each {
-                    let number = runner.sent.wrapping_add(lists.len());
+                    let number = sent.wrapping_add(lists.len());
                     let fields = || [Field::of(self), Field::Number(number)];
                     interface
                         .trace()
                         .note(TraceEvent::GENERIC_TX_ENQUEUE, fields);
                 }
-                lists.push_back(packet.into_nbl());
-            });
+                lists.push(packet);
+            };
+            let taken = socket.work_tx(back, free, send, dispatch);
             count(self.counters.invalid_descriptors(), taken.refused);
             count(self.generic.bad_checksums(), taken.bad_checksums);
+            more |= taken.more;
             if taken.frames != 0 {
-                runner.next = at + 1;
+                *next = at + 1;
             }
         }
         let frames = lists.len();
@@ -404,27 +411,21 @@ impl TxQueue {
             interface
                 .trace()
                 .note(TraceEvent::GENERIC_TX_POST_START, this);
-            self.send(interface, lists);
+            self.send(interface, lists, dispatch);
             interface
                 .trace()
                 .note(TraceEvent::GENERIC_TX_POST_STOP, this);
         }
-        self.complete(interface, runner);
-        for at in 0..count_sockets {
-            let socket = self.sockets.lock().get(at).cloned().flatten();
-            if let Some(socket) = socket {
-                more |= socket.rest_tx();
-            }
-        }
         more
     }
 
-    fn send(&self, interface: &Interface, lists: NblQueue) {
+    fn send(&self, interface: &Interface, lists: PacketQueue, dispatch: Dispatch<'_>) {
         let frames = lists.len();
         if !interface.gate.enter(frames) {
             // A paused adapter sends nothing; the frames are done with all the same.
             count(self.generic.dropped_pause(), frames);
-            self.back.lock().append(lists);
+            self.back.lock_at_dispatch(dispatch).append(lists);
+            self.again.store(true, Ordering::SeqCst);
             return;
         }
         let flags = Flags(NDIS_SEND_FLAGS_DISPATCH_LEVEL);
@@ -442,42 +443,62 @@ impl TxQueue {
         }
     }
 
-    /// Completes to their sockets the frames that came back.
-    fn complete(&self, interface: &Interface, runner: &mut Runner) {
-        let lists = self.back.lock().take();
-        if lists.is_empty() {
+    /// Takes packets that came back, and tells their sockets, but for the last run of one socket, which is left in the batch.
+    fn take_back(&self, interface: &Interface, runner: &mut Runner, dispatch: Dispatch<'_>) {
+        let packets = self.back.lock_at_dispatch(dispatch).take();
+        if packets.is_empty() {
             return;
         }
-        let frames = lists.len();
+        let frames = packets.len();
         interface.trace().note(TraceEvent::GENERIC_TX_COMPLETE, || {
             // Frames come back in the order in which they were sent, or are counted as if they did.
             let first = runner.sent.wrapping_sub(runner.outstanding);
             let [first, frames] = [first, frames].map(Field::Number);
             [Field::of(self), first, frames]
         });
-        let mut batch = Batch::new();
-        for list in lists.into_chain() {
-            let timestamp = list.timestamp();
-            let Ok(packet) = runner.pool.reclaim(list) else {
-                continue;
-            };
+        let Runner { sockets, batch, .. } = runner;
+        let mut failed = 0;
+        packets.each(|packet| {
+            failed += u32::from(!packet.status().is_success());
             let word = packet.word(1);
-            runner.outstanding -= 1;
-            // There is room: all packets were in the list once.
-            let _ = runner.free.push(packet);
-            batch.add(
-                self,
-                word >> 32,
-                Sent {
-                    sequence: word as u32,
-                    timestamp,
-                },
-            );
+            let frame = Sent {
+                sequence: word as u32,
+                timestamp: packet.timestamp(),
+            };
+            batch.add(sockets, word >> 32, frame, dispatch);
+        });
+        if self.way == Way::Down {
+            count(self.generic.dropped_nic(), failed);
         }
-        batch.flush(self);
+        runner.free.prepend(packets);
+        runner.outstanding -= frames;
         self.counters
             .depth()
             .store(runner.outstanding.into(), Ordering::Relaxed);
+    }
+}
+
+impl Runner {
+    fn slot_of(&self, socket: &Socket) -> Option<usize> {
+        let is_this = |other: &Arc<Socket>| core::ptr::eq(&**other, socket);
+        self.sockets
+            .iter()
+            .position(|slot| slot.as_ref().is_some_and(is_this))
+    }
+
+    fn enlist(&mut self, socket: &Arc<Socket>) -> Result<()> {
+        if let Some(slot) = self.sockets.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some(socket.clone());
+            return Ok(());
+        }
+        self.sockets.push(Some(socket.clone()))
+    }
+
+    /// Takes a socket off, to be dropped where one may wait; whether it was the last.
+    fn dismiss(&mut self, socket: &Socket) -> (Option<Arc<Socket>>, bool) {
+        let at = self.slot_of(socket).unwrap_or(usize::MAX);
+        let taken = self.sockets.get_mut(at).and_then(Option::take);
+        (taken, self.sockets.iter().all(Option::is_none))
     }
 }
 
@@ -500,9 +521,26 @@ impl Batch {
         }
     }
 
-    fn add(&mut self, queue: &TxQueue, slot: usize, frame: Sent) {
+    /// The frames of a socket, which are its alone from here on.
+    fn take_of(&mut self, slot: usize) -> &[Sent] {
+        let len = if self.slot == slot {
+            core::mem::take(&mut self.len)
+        } else {
+            0
+        };
+        self.frames.get(..len).unwrap_or_default()
+    }
+
+    #[inline]
+    fn add(
+        &mut self,
+        sockets: &[Option<Arc<Socket>>],
+        slot: usize,
+        frame: Sent,
+        dispatch: Dispatch<'_>,
+    ) {
         if self.len == COMPLETIONS || self.slot != slot {
-            self.flush(queue);
+            self.flush(sockets, dispatch);
         }
         self.slot = slot;
         if let Some(place) = self.frames.get_mut(self.len) {
@@ -511,70 +549,47 @@ impl Batch {
         }
     }
 
-    fn flush(&mut self, queue: &TxQueue) {
-        let frames = self.frames.get(..self.len).unwrap_or_default();
-        if frames.is_empty() {
-            return;
+    #[cold]
+    fn flush(&mut self, sockets: &[Option<Arc<Socket>>], dispatch: Dispatch<'_>) {
+        let socket = sockets.get(self.slot).and_then(Option::as_deref);
+        let frames = self.take_of(self.slot);
+        if let (Some(socket), false) = (socket, frames.is_empty()) {
+            socket.complete_tx(frames, dispatch);
         }
-        let socket = queue.sockets.lock().get(self.slot).cloned().flatten();
-        if let Some(socket) = socket {
-            socket.complete_tx(frames);
-        }
-        self.len = 0;
     }
 }
 
 impl Interface {
-    /// Takes back lists of ours. They come in runs of one owner, which are handed over at once.
-    pub(super) fn packets_back(&self, lists: NblQueue, dispatch: Dispatch<'_>) {
-        let count = lists.len();
-        let mut run = NblQueue::new();
-        let mut word = 0;
-        let mut failed = 0;
-        for list in lists.into_chain() {
-            let [next, ..] = list.source_words();
-            if next != word && !run.is_empty() {
-                self.run_back(word, run.take(), core::mem::take(&mut failed));
-                self.kick_owner(word, dispatch);
-            }
-            word = next;
-            failed += u32::from(!list.status().is_success());
-            run.push_back(list);
-        }
-        self.run_back(word, run, failed);
-        self.gate.leave(count);
-        self.kick_owner(word, dispatch);
-    }
-
-    fn run_back(&self, word: usize, run: NblQueue, failed: u32) {
-        if run.is_empty() {
-            return;
-        }
-        match Owner::from_word(word) {
-            Owner::Forward(way, id) => {
+    /// Takes packets of ours back that have the same first word.
+    pub(super) fn packets_back(&self, word: usize, packets: PacketQueue, dispatch: Dispatch<'_>) {
+        let frames = packets.len();
+        let owner = Owner::from_word(word);
+        let mut waiting = None;
+        match owner {
+            Owner::Forward(way, id) | Owner::Large(way, id) => {
                 if let Some(queue) = self.rx_queue(way, id) {
-                    queue.forwarding.fetch_sub(run.len(), Ordering::Relaxed);
+                    queue.forwarding.fetch_sub(frames, Ordering::Relaxed);
                     if way == Way::Up {
+                        let mut failed = 0;
+                        packets.each(|packet| failed += u32::from(!packet.status().is_success()));
                         count(queue.generic.forward_failed(), failed);
                     }
+                    match owner {
+                        Owner::Forward(..) => forward::keep(queue, packets, dispatch),
+                        _ => drop(packets),
+                    }
                 }
-                self.forwarder.reclaim_all(run);
             }
             Owner::Socket(way, id) => {
-                if let Some(queue) = self.tx_queue(way, id) {
-                    if way == Way::Down {
-                        count(queue.generic.dropped_nic(), failed);
-                    }
-                    queue.back.lock().append(run);
+                waiting = self.tx_queue(way, id);
+                if let Some(queue) = waiting {
+                    queue.back.lock_at_dispatch(dispatch).append(packets);
                 }
             }
         }
-    }
-
-    fn kick_owner(&self, word: usize, dispatch: Dispatch<'_>) {
-        if let Owner::Socket(way, id) = Owner::from_word(word)
-            && let Some(queue) = self.tx_queue(way, id)
-        {
+        // Whoever waits at the gate may take the packets' pool away.
+        self.gate.leave(frames);
+        if let Some(queue) = waiting {
             queue.kick(self, dispatch);
         }
     }

@@ -6,7 +6,6 @@
 
 use nt::Dispatch;
 use nt::ndis::{Flags, Nbl, NblChain, NblQueue, NblRef, NetBuffer, Receive};
-use nt::sys::TcpIpChecksumNetBufferListInfo;
 use xdp_packet::{Frame, Tail};
 
 use super::forward::Outgoing;
@@ -21,7 +20,7 @@ use crate::trace::{Field, TraceEvent};
 const BATCH: usize = 64;
 
 /// Frames that are delivered to a socket at once.
-const DELIVERY: usize = 32;
+const DELIVERY: usize = BATCH;
 
 /// What happens to a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,24 +60,21 @@ pub(super) fn receive(
         .trace()
         .note(TraceEvent::GENERIC_RX_INSPECT_START, this);
     let (mut passed, mut done) = (NblQueue::new(), NblQueue::new());
-    let mut outgoing = Outgoing::new(interface, queue);
+    let mut outgoing = Outgoing::new(interface, queue, dispatch);
     while !chain.is_empty() {
         let verdicts = inspect(interface, queue, plan, &chain, dispatch);
-        for verdict in verdicts.iter() {
-            let Some(mut list) = chain.pop_front() else {
-                break;
-            };
+        for (verdict, count) in verdicts.runs() {
+            let lists = chain.pop_many(count);
             match verdict {
-                Verdict::Pass => {
-                    if is_overridden {
-                        rss::clear_hash(&mut list);
-                    }
-                    passed.push_back(list);
+                Verdict::Pass if is_overridden => {
+                    let cleared = rss::clear_hashes(lists.into_chain());
+                    passed.append(cleared.into_queue());
                 }
-                Verdict::Drop => done.push_back(list),
+                Verdict::Pass => passed.append(lists),
+                Verdict::Drop => done.append(lists),
                 Verdict::Forward => {
-                    outgoing.add(&list);
-                    done.push_back(list);
+                    outgoing.add_all(&lists);
+                    done.append(lists);
                 }
             }
         }
@@ -105,7 +101,7 @@ fn receive_lent(
     interface
         .trace()
         .note(TraceEvent::GENERIC_RX_INSPECT_START, this);
-    let mut outgoing = Outgoing::new(interface, queue);
+    let mut outgoing = Outgoing::new(interface, queue, dispatch);
     let mut verdicts = Verdicts::new();
     let mut at = 0;
     let is_overridden = interface.rss.is_overridden();
@@ -163,18 +159,16 @@ pub(super) fn send(
         interface
             .trace()
             .note(TraceEvent::GENERIC_RX_INSPECT_START, this);
-        let mut outgoing = Outgoing::new(interface, queue);
+        let mut outgoing = Outgoing::new(interface, queue, dispatch);
         let verdicts = inspect(interface, queue, plan, &chain, dispatch);
-        for verdict in verdicts.iter() {
-            let Some(list) = chain.pop_front() else {
-                break;
-            };
+        for (verdict, count) in verdicts.runs() {
+            let lists = chain.pop_many(count);
             match verdict {
-                Verdict::Pass => passed.push_back(list),
-                Verdict::Drop => done.push_back(list),
+                Verdict::Pass => passed.append(lists),
+                Verdict::Drop => done.append(lists),
                 Verdict::Forward => {
-                    outgoing.add(&list);
-                    done.push_back(list);
+                    outgoing.add_all(&lists);
+                    done.append(lists);
                 }
             }
         }
@@ -212,8 +206,17 @@ impl Verdicts {
         self.verdicts.get(at).copied().unwrap_or(Verdict::Pass)
     }
 
-    fn iter(&self) -> impl Iterator<Item = Verdict> {
-        self.verdicts.iter().copied().take(self.len)
+    /// The verdicts in order, and for how many lists in a row each is.
+    fn runs(&self) -> impl Iterator<Item = (Verdict, usize)> {
+        let verdicts = self.verdicts.get(..self.len).unwrap_or_default();
+        let mut at = 0;
+        core::iter::from_fn(move || {
+            let rest = verdicts.get(at..)?;
+            let first = *rest.first()?;
+            let len = rest.iter().take_while(|verdict| **verdict == first).count();
+            at += len;
+            Some((first, len))
+        })
     }
 }
 
@@ -278,7 +281,7 @@ fn inspect(
         .note(TraceEvent::RX_INSPECT_RING_START, this);
     let mut verdicts = Verdicts::new();
     let mut tally = Tally::default();
-    let mut delivery = Delivery::new(queue);
+    let mut delivery = Delivery::new(queue, dispatch);
     for list in chain.iter().take(BATCH) {
         if list.is_loopback() {
             tally.loopback += 1;
@@ -366,12 +369,13 @@ fn decide<'a>(
     };
     tally.redirected += 1;
     if socket.is_fed_by(queue.identity()) {
-        let frame = RxFrame {
-            buffer,
-            checksum: list.info(TcpIpChecksumNetBufferListInfo) as u32,
-            timestamp: list.timestamp(),
-        };
-        delivery.add(socket, frame);
+        delivery.add(
+            socket,
+            RxFrame {
+                buffer,
+                list: *list,
+            },
+        );
     } else {
         tally.misdirected += 1;
     }
@@ -397,15 +401,17 @@ impl Tail for Rest<'_> {
 /// Frames on their way to one socket.
 struct Delivery<'a> {
     queue: &'a RxQueue,
+    dispatch: Dispatch<'a>,
     socket: Option<&'a Socket>,
     frames: [Option<RxFrame<'a>>; DELIVERY],
     len: usize,
 }
 
 impl<'a> Delivery<'a> {
-    const fn new(queue: &'a RxQueue) -> Self {
+    const fn new(queue: &'a RxQueue, dispatch: Dispatch<'a>) -> Self {
         Self {
             queue,
+            dispatch,
             socket: None,
             frames: [None; DELIVERY],
             len: 0,
@@ -430,7 +436,7 @@ impl<'a> Delivery<'a> {
     fn flush(&mut self) {
         let frames = self.frames.get(..self.len).unwrap_or_default();
         if let (Some(socket), false) = (self.socket, frames.is_empty()) {
-            socket.deliver(frames, &self.queue.counters);
+            socket.deliver(frames, &self.queue.counters, self.dispatch);
         }
         self.len = 0;
     }

@@ -511,6 +511,10 @@ impl Interface {
         self.stop(passive);
         // Frames that were sent back are on their way still.
         self.gate.close(passive);
+        for queue in self.rx.iter().flat_map(|queues| queues.iter()) {
+            let kept = queue.kept.lock().take();
+            drop(kept);
+        }
         self.forwarder.close();
     }
 }

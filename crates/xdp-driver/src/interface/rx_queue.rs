@@ -4,7 +4,8 @@ use core::ptr;
 use core::sync::atomic::AtomicU32;
 
 use nt::Passive;
-use nt::sync::Published;
+use nt::ndis::PacketQueue;
+use nt::sync::{Published, SpinLock};
 use nt::{Arc, Box, Result};
 
 use super::Way;
@@ -20,6 +21,8 @@ pub(crate) struct RxQueue {
     pub(crate) generic: Arc<GenericRxCounters>,
     /// Frames of ours that were sent back and are on the way.
     pub(crate) forwarding: AtomicU32,
+    /// Packets for frames that are sent back, to be used again.
+    pub(crate) kept: SpinLock<PacketQueue>,
 }
 
 impl RxQueue {
@@ -31,6 +34,7 @@ impl RxQueue {
             counters: Arc::new(crate::TAG, RxCounters::new())?,
             generic: Arc::new(crate::TAG, GenericRxCounters::new())?,
             forwarding: AtomicU32::new(0),
+            kept: SpinLock::new(PacketQueue::new()),
         })
     }
 

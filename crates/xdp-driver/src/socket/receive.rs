@@ -1,7 +1,8 @@
 //! Delivering frames to a socket.
 
-use nt::Arc;
-use nt::ndis::NetBuffer;
+use nt::ndis::{NblRef, NetBuffer};
+use nt::sys::TcpIpChecksumNetBufferListInfo;
+use nt::{Arc, Dispatch};
 use xdp_abi::extension::{FRAME_CHECKSUM, FRAME_LAYOUT, FRAME_ORIGINAL_LENGTH, FRAME_TIMESTAMP};
 use xdp_abi::frame::{
     FrameChecksum, FrameDescriptor, FrameLayout, Layer2Type, Layer3Type, Layer4Type,
@@ -20,10 +21,8 @@ use crate::trace::{Field, TraceEvent};
 #[derive(Clone, Copy)]
 pub(crate) struct RxFrame<'a> {
     pub(crate) buffer: NetBuffer<'a>,
-    /// The list's checksum information.
-    pub(crate) checksum: u32,
-    /// The list's time stamp.
-    pub(crate) timestamp: u64,
+    /// The list that it belongs to.
+    pub(crate) list: NblRef<'a>,
 }
 
 /// The receiving side of a socket.
@@ -124,8 +123,13 @@ struct Outcome {
 
 impl Socket {
     /// Copies frames to the program. The socket is on this queue.
-    pub(crate) fn deliver(&self, frames: &[Option<RxFrame<'_>>], counters: &RxCounters) {
-        let mut rx = self.rx.lock();
+    pub(crate) fn deliver(
+        &self,
+        frames: &[Option<RxFrame<'_>>],
+        counters: &RxCounters,
+        dispatch: Dispatch<'_>,
+    ) {
+        let mut rx = self.rx.lock_at_dispatch(dispatch);
         let outcome = rx.deliver(frames);
         let index = rx.posted();
         if self.rx_processor.note() {
@@ -221,12 +225,15 @@ impl Offsets {
             }
         };
         if self.checksum.is_some() || self.layout.is_some() {
-            let (layout, checksum) = evaluate(frame.checksum);
+            let (layout, checksum) =
+                evaluate(frame.list.info(TcpIpChecksumNetBufferListInfo) as u32);
             write(self.layout, layout.as_bytes());
             write(self.checksum, checksum.as_bytes());
         }
         write(self.original_length, (length as u32).as_bytes());
-        write(self.timestamp, frame.timestamp.as_bytes());
+        if self.timestamp.is_some() {
+            write(self.timestamp, frame.list.timestamp().as_bytes());
+        }
     }
 }
 

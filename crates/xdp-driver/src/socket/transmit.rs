@@ -2,8 +2,8 @@
 
 use core::sync::atomic::Ordering;
 
-use nt::ndis::Packet;
-use nt::{Arc, Result, Vec};
+use nt::ndis::{Packet, PacketQueue};
+use nt::{Arc, Dispatch, Result, Vec};
 use xdp_abi::extension::{FRAME_CHECKSUM, FRAME_LAYOUT, FRAME_TIMESTAMP};
 use xdp_abi::frame::{FrameChecksum, FrameDescriptor, FrameLayout};
 use xdp_abi::ring::RingFlags;
@@ -99,12 +99,24 @@ impl Flight {
         }
     }
 
+    /// Takes the oldest frame off if it is that one, which is back; its address.
+    #[inline]
+    fn pop_oldest(&mut self, sequence: u32) -> Option<u64> {
+        if sequence != self.oldest || self.len() == 0 {
+            return None;
+        }
+        let base_address = self.at(sequence)?.base_address;
+        self.oldest = sequence.wrapping_add(1);
+        Some(base_address)
+    }
+
     /// Takes the oldest frame off, if it is back.
+    #[inline]
     fn pop_done(&mut self) -> Option<Entry> {
         if self.len() == 0 {
             return None;
         }
-        let entry = self.at(self.oldest).filter(|entry| entry.done).copied()?;
+        let entry = *self.at(self.oldest).filter(|entry| entry.done)?;
         self.oldest = self.oldest.wrapping_add(1);
         Some(entry)
     }
@@ -119,10 +131,20 @@ pub(crate) struct Taken {
     pub(crate) bad_checksums: u32,
     /// Descriptors that were refused.
     pub(crate) refused: u32,
+    /// Whether there is more that could be taken now.
+    pub(crate) more: bool,
+}
+
+/// Entries that were added to the completion ring.
+#[derive(Clone, Copy)]
+struct Completed {
+    /// Index of the first.
+    first: u32,
+    count: u32,
 }
 
 /// A frame that came back.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Sent {
     /// Which, in the order in which the socket's frames were taken.
     pub(crate) sequence: u32,
@@ -218,6 +240,37 @@ impl TxSide {
             .is_some_and(|ring| ring.free_now() != Some(ring.ring().size().get()))
     }
 
+    /// After a look at the ring: tells the program whether it has to poke. Whether another look is due, when there are
+    /// packets for it.
+    fn rest(&mut self, packets: bool) -> bool {
+        if !self.active {
+            return false;
+        }
+        if self.flight.len() != 0 {
+            // There will be another look when a frame is back.
+            self.no_poke();
+            return false;
+        }
+        let space = self.space().unwrap_or(0);
+        let Some(ring) = &mut self.ring else {
+            return false;
+        };
+        if space != 0 && ring.available_now() != 0 && ring.is_plausible() {
+            return packets;
+        }
+        let available = ring.request_poke();
+        available != 0 && ring.is_plausible() && self.space().unwrap_or(0) != 0
+    }
+
+    /// Tells the program that it need not poke, unless it knows.
+    fn no_poke(&self) {
+        if let Some(ring) = &self.ring
+            && ring.ring().flags().contains(RingFlags::NEED_POKE)
+        {
+            ring.ring().lower(RingFlags::NEED_POKE);
+        }
+    }
+
     /// Room in the completion ring that is not promised; `None` when promised room is gone.
     fn space(&mut self) -> Option<u32> {
         let promised = self.flight.len();
@@ -245,20 +298,52 @@ impl Socket {
         tx.flight.len()
     }
 
-    /// Takes frames off the transmit ring: at most as many as there are packets, and as there is room for completions. Each
-    /// is copied to a packet, because what is sent must not change, and handed over with its sequence number.
-    pub(crate) fn take_tx(
+    /// Notes frames that came back, and completes those before which all others are back. Then takes frames off the transmit
+    /// ring: at most as many as there are packets, and as there is room for completions. Each is copied to a packet, because
+    /// what is sent must not change, and handed over with its sequence number.
+    pub(crate) fn work_tx(
         &self,
-        packets: &mut Vec<Packet>,
+        back: &[Sent],
+        packets: &mut PacketQueue,
+        send: impl FnMut(Packet, u32),
+        dispatch: Dispatch<'_>,
+    ) -> Taken {
+        let mut tx = self.tx.lock_at_dispatch(dispatch);
+        let completed = if back.is_empty() {
+            None
+        } else {
+            Some(self.complete(&mut tx, back))
+        };
+        let mut taken = self.take(&mut tx, packets, send);
+        taken.more = tx.rest(!packets.is_empty());
+        drop(tx);
+        count(&self.statistics.tx_invalid_descriptors, taken.refused);
+        if let Some(completed) = completed {
+            self.completed(completed);
+        }
+        taken
+    }
+
+    /// As the first half of [`Socket::work_tx`].
+    pub(crate) fn complete_tx(&self, back: &[Sent], dispatch: Dispatch<'_>) {
+        let mut tx = self.tx.lock_at_dispatch(dispatch);
+        let completed = self.complete(&mut tx, back);
+        drop(tx);
+        self.completed(completed);
+    }
+
+    fn take(
+        &self,
+        tx: &mut TxSide,
+        packets: &mut PacketQueue,
         mut send: impl FnMut(Packet, u32),
     ) -> Taken {
         let mut taken = Taken::default();
-        let mut tx = self.tx.lock();
         if !tx.active {
             return taken;
         }
         let Some(space) = tx.space() else {
-            self.break_completion(&mut tx);
+            self.break_completion(tx);
             return taken;
         };
         let TxSide {
@@ -279,7 +364,7 @@ impl Socket {
         }
         let each = Trace::wants(TraceEvent::XSK_TX_ENQUEUE);
         let first = ring.index().0;
-        let batch = ring.peek(space.min(packets.len() as u32));
+        let batch = ring.peek(space.min(packets.len()));
         for at in 0..batch.len() {
             let Some(descriptor) = batch.get(at) else {
                 break;
@@ -297,7 +382,7 @@ impl Socket {
                 .is_some_and(|bytes| umem.read(range.start, bytes));
             if !filled {
                 // Packets have room for the longest frame and frame memory is mapped, so this is a descriptor of no use.
-                let _ = packets.push(packet);
+                packets.push(packet);
                 taken.refused += 1;
                 continue;
             }
@@ -325,48 +410,59 @@ impl Socket {
         if used != 0 && self.tx_processor.note() {
             tx.ring_flags(RingFlags(0), RingFlags::AFFINITY_CHANGED);
         }
-        drop(tx);
-        count(&self.statistics.tx_invalid_descriptors, taken.refused);
         taken
     }
 
-    /// Notes frames that came back, and completes those before which all others are back.
-    pub(crate) fn complete_tx(&self, frames: &[Sent]) {
-        let mut tx = self.tx.lock();
-        for frame in frames {
-            tx.flight.finish(frame.sequence, frame.timestamp);
-        }
+    fn complete(&self, tx: &mut TxSide, back: &[Sent]) -> Completed {
         let TxSide {
             completion,
             flight,
             timestamp,
             ..
         } = &mut *tx;
-        let mut produced = 0;
-        let mut first = 0;
+        let mut completed = Completed { first: 0, count: 0 };
         let mut lost = false;
         if let Some(completion) = completion {
-            first = completion.index().0;
-            let mut slots = completion.reserve(frames.len().max(flight.len() as usize) as u32);
-            while let Some(entry) = flight.pop_done() {
-                if slots.write(produced, entry.base_address) {
+            completed.first = completion.index().0;
+            let mut slots = completion.reserve(flight.len());
+            let mut write = |address: u64, time: u64| {
+                if slots.write(completed.count, address) {
                     if let Some(offset) = *timestamp {
-                        slots.write_bytes(produced, offset, entry.timestamp.as_bytes());
+                        slots.write_bytes(completed.count, offset, time.as_bytes());
                     }
-                    produced += 1;
+                    completed.count += 1;
                 } else {
                     lost = true;
                 }
+            };
+            for frame in back {
+                // Mostly the oldest is back first, and can go at once.
+                let Some(address) = flight.pop_oldest(frame.sequence) else {
+                    flight.finish(frame.sequence, frame.timestamp);
+                    continue;
+                };
+                write(address, frame.timestamp);
+                while let Some(entry) = flight.pop_done() {
+                    write(entry.base_address, entry.timestamp);
+                }
             }
-            slots.submit(produced);
+            slots.submit(completed.count);
+        } else {
+            for frame in back {
+                flight.finish(frame.sequence, frame.timestamp);
+            }
         }
         if lost {
-            self.break_completion(&mut tx);
+            self.break_completion(tx);
         }
-        drop(tx);
-        if produced != 0 {
+        completed
+    }
+
+    fn completed(&self, completed: Completed) {
+        let Completed { first, count } = completed;
+        if count != 0 {
             self.trace().note(TraceEvent::XSK_TX_COMPLETE, || {
-                let [first, count] = [first, produced].map(Field::Number);
+                let [first, count] = [first, count].map(Field::Number);
                 [Field::of(self), first, count]
             });
             self.tx_ready();
@@ -382,32 +478,9 @@ impl Socket {
         }
     }
 
-    /// After a pass over the ring: tells the program whether it has to poke. Whether another pass is due.
-    pub(crate) fn rest_tx(&self) -> bool {
-        let mut tx = self.tx.lock();
-        if !tx.active {
-            return false;
-        }
-        if tx.flight.len() != 0 {
-            // There will be another pass when a frame is back.
-            tx.ring_flags(RingFlags::NEED_POKE, RingFlags(0));
-            return false;
-        }
-        let space = tx.space().unwrap_or(0);
-        let Some(ring) = &mut tx.ring else {
-            return false;
-        };
-        if space != 0 && ring.available_now() != 0 && ring.is_plausible() {
-            return true;
-        }
-        let available = ring.request_poke();
-        available != 0 && ring.is_plausible() && tx.space().unwrap_or(0) != 0
-    }
-
     /// Notes that the program has poked; the queue is to be run next. `false` when the socket does not send.
     pub(super) fn note_poke(&self) {
-        let tx = self.tx.lock();
-        tx.ring_flags(RingFlags::NEED_POKE, RingFlags(0));
+        self.tx.lock().no_poke();
     }
 
     /// Whether the socket has an error.

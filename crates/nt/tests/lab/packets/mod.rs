@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use nt::io::{Create, Driver, DriverObject, DriverSlot};
 use nt::ndis::{
     Attach, Filter, FilterConfig, FilterDriver, FilterModule, FilterRegistration, Flags, Nbl,
-    NblChain, NblQueue, Packet, PacketPool, Receive, Restart,
+    NblChain, NblQueue, Packet, PacketPool, PacketQueue, Receive, Restart, Run,
 };
 use nt::string::UnicodeStr;
 use nt::sync::Event;
@@ -103,24 +103,51 @@ fn check_pool(filter: Filter, pool: &PacketPool) -> Result<()> {
     packet.set_word(1, 77);
     packet.set_word(9, 1);
     packet.set_info(NetBufferListHashValue, 5);
-    assert_eq!((packet.word(1), packet.word(9)), (77, 0));
-    assert!(filter.owns(packet.nbl()));
+    let mut row = PacketQueue::new();
+    row.push(packet);
+    let words = |row: &PacketQueue| {
+        row.each(|packet| assert_eq!((packet.word(1), packet.word(9)), (77, 0)));
+    };
+    words(&row);
 
-    let list = packet.into_nbl();
+    let mut chain = row.into_chain();
+    let list = chain.iter().next().ok_or(Status::UNSUCCESSFUL)?;
+    assert!(filter.owns(&list));
     assert_eq!(list.hash_value(), 5);
     let buffer = list.first_buffer().ok_or(Status::UNSUCCESSFUL)?;
     assert!(buffer.is_contiguous());
     assert_eq!(buffer.first_segment(), Some(&b"abc"[..]));
 
-    // A packet goes back to its own pool only, and what was in its slots is gone.
-    let other = PacketPool::new(filter, TAG)?;
-    let list = other.reclaim(list).unwrap_err();
-    let mut packet = pool.reclaim(list).unwrap();
-    assert_eq!((packet.data(), packet.word(1)), (&b"abc"[..], 77));
-    assert_eq!(packet.nbl().hash_value(), 0);
+    // A packet that is back has its words and its memory; what was in its slots is gone.
+    let Some(Run::Packets(0, mut row)) = chain.pop_run(filter) else {
+        return Err(Status::UNSUCCESSFUL);
+    };
+    assert!(chain.pop_run(filter).is_none());
+    assert_eq!(row.len(), 1);
+    words(&row);
+    let mut packet = row.pop().ok_or(Status::UNSUCCESSFUL)?;
+    assert!(row.pop().is_none());
+    assert_eq!((packet.len(), &packet.buffer_mut()[..4]), (0, &b"abcd"[..]));
     packet.set_len(101);
-    assert_eq!(packet.len(), 100);
+    assert_eq!((packet.len(), packet.data().len()), (100, 100));
+    row.push(packet);
+    let mut chain = row.into_chain();
+    assert_eq!(chain.iter().next().map(|list| list.hash_value()), Some(0));
 
+    // What was used last is used next. A row that is dropped frees its packets.
+    let Some(Run::Packets(0, row)) = chain.pop_run(filter) else {
+        return Err(Status::UNSUCCESSFUL);
+    };
+    let mut all = PacketQueue::new();
+    all.push(pool.allocate(7)?);
+    all.prepend(row);
+    all.append(PacketQueue::new());
+    let capacities = [all.pop(), all.pop()].map(|packet| packet.map(|packet| packet.capacity()));
+    assert_eq!(capacities, [Some(100), Some(7)]);
+    all.push(pool.allocate(9)?);
+    drop(all);
+
+    let other = PacketPool::new(filter, TAG)?;
     // The pool goes with its last packet.
     let last = other.allocate(1)?;
     drop(other);
@@ -139,13 +166,15 @@ impl Module {
     }
 
     /// Counts a packet out, as long as the module runs.
-    fn leave(&self, mut packet: Packet) -> Option<Nbl> {
+    fn leave(&self, mut packet: Packet) -> Option<NblChain> {
         if self.stopping.load(Ordering::SeqCst) {
             return None;
         }
         self.away.fetch_add(1, Ordering::SeqCst);
         packet.set_word(0, packet.len());
-        Some(packet.into_nbl())
+        let mut row = PacketQueue::new();
+        row.push(packet);
+        Some(row.into_chain())
     }
 
     fn came_back(&self) {
@@ -155,20 +184,21 @@ impl Module {
     }
 
     /// Takes the module's own packets out of a chain.
-    fn sort(&self, chain: NblChain) -> NblQueue {
+    fn sort(&self, mut chain: NblChain) -> NblQueue {
         let mut theirs = NblQueue::new();
-        for list in chain {
-            let own = self.filter.owns(&list);
-            match self.pool.reclaim(list) {
-                Ok(packet) => {
-                    assert!(own);
-                    assert_eq!(packet.word(0), packet.len());
-                    drop(packet);
-                    self.came_back();
+        while let Some(run) = chain.pop_run(self.filter) {
+            match run {
+                Run::Packets(word, packets) => {
+                    packets.each(|packet| assert_eq!(packet.word(0), word));
+                    let count = packets.len();
+                    drop(packets);
+                    for _ in 0..count {
+                        self.came_back();
+                    }
                 }
-                Err(list) => {
-                    assert!(!own);
-                    theirs.push_back(list);
+                Run::Others(lists) => {
+                    assert!(!lists.iter().any(|list| self.filter.owns(&list)));
+                    theirs.append(lists);
                 }
             }
         }
@@ -184,7 +214,7 @@ impl Module {
         to.swap_with_slice(&mut rest[..6]);
         if let Some(list) = self.leave(packet) {
             let level = receive.flags.level_only();
-            self.filter.send(list.into(), receive.port, level);
+            self.filter.send(list, receive.port, level);
         }
     }
 
@@ -195,7 +225,7 @@ impl Module {
                 flags: receive.flags.level_only(),
                 ..receive
             };
-            self.filter.indicate(list.into(), receive);
+            self.filter.indicate(list, receive);
         }
     }
 

@@ -68,7 +68,7 @@ pub(super) struct InterfaceRow {
 
 // The documented sizes on 64-bit Windows.
 const _: () = assert!(size_of::<InterfaceRow>() == 1352);
-const _: () = assert!(std::mem::offset_of!(InterfaceRow, mtu) == 1128);
+const _: () = assert!(std::mem::offset_of!(InterfaceRow, mtu) == 1124);
 const _: () = assert!(size_of::<ObjectAttributes>() == 48);
 
 /// `MIB_IF_TABLE2`, up to its first row.

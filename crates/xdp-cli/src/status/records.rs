@@ -257,7 +257,7 @@ impl HandleRecord {
 
 /// A queue's counters, with the names of its sets.
 macro_rules! queue {
-    ($record:ident($entry:ident, $kind:literal) $($set:ident: [$($counter:ident = $index:literal),*]),*) => {
+    ($record:ident($entry:ident, $kind:literal) $($set:ident: [$($counter:ident = $index:literal),*]),*; $($own:ident),*) => {
         #[derive(Serialize)]
         pub(super) struct $record {
             interface: String,
@@ -265,12 +265,13 @@ macro_rules! queue {
             hook: &'static str,
             sockets: u32,
             $($($counter: u64,)*)*
+            $($own: u64,)*
         }
 
         impl Record for $record {
             const KIND: &'static str = $kind;
             const LABELS: &'static [&'static str] = &["interface", "queue", "hook"];
-            const COUNTERS: &'static [&'static str] = &[$($(stringify!($counter),)*)*];
+            const COUNTERS: &'static [&'static str] = &[$($(stringify!($counter),)*)* $(stringify!($own),)*];
         }
 
         impl $record {
@@ -281,12 +282,13 @@ macro_rules! queue {
                     hook: hook_name(it.hook),
                     sockets: it.sockets,
                     $($($counter: it.$set[$index],)*)*
+                    $($own: it.$own,)*
                 }
             }
 
             /// Those of its counters that are not zero.
             pub(super) fn counted(&self) -> Vec<[String; 5]> {
-                let all = [$($((stringify!($counter), self.$counter),)*)*];
+                let all = [$($((stringify!($counter), self.$counter),)*)* $((stringify!($own), self.$own),)*];
                 let counted = all.into_iter().filter(|(_, value)| *value != 0);
                 counted
                     .map(|(name, value)| {
@@ -312,10 +314,11 @@ queue!(RxQueueRecord(RxQueue, "rx_queue")
     generic_counters: [
         mapping_failures = 0, linearization_failures = 1, forward_no_memory = 2, forward_limit = 3, forward_rsc_invalid = 4,
         forward_requested = 5, forward_sent = 6, loopback_skipped = 7
-    ]
+    ];
+    misdirected, forward_short, forward_paused, forward_failed
 );
 
 queue!(TxQueueRecord(TxQueue, "tx_queue")
     counters: [invalid_descriptors = 0, batches = 1, queue_depth = 2],
-    generic_counters: [dropped_while_paused = 0, dropped_by_card = 1, invalid_checksum_offload = 2]
+    generic_counters: [dropped_while_paused = 0, dropped_by_card = 1, invalid_checksum_offload = 2];
 );

@@ -98,6 +98,7 @@ fn demo(folder: &Path) -> std::process::Child {
             "lab", "run", "--linked", "--name", "demo", "--stay", "-d", "60s",
         ])
         .current_dir(folder)
+        .env_remove("XDP_DRIVER")
         .env("XDP_RUNTIME_DIR", folder.join("run"))
         .stdout(Stdio::null())
         .spawn()

@@ -19,6 +19,7 @@ fn xdp(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xdp"));
     command
         .env("XDP_RUNTIME_DIR", folder.join("run"))
+        .env_remove("XDP_DRIVER")
         .env_remove("XDP_INTERFACE")
         .env_remove("CLICOLOR_FORCE")
         .current_dir(folder);

@@ -230,7 +230,7 @@ fn s09_3_2_every_descriptor_consumed_is_invalid_or_completed_or_counted_as_lost(
 }
 
 #[test]
-fn s09_3_the_manifest_names_every_counter_that_is_published() {
+fn s09_3_r1_r2_r3_r4_the_manifest_names_every_counter_that_is_published() {
     let elements = manifest::read("xdppcw.man");
     let provider = elements.iter().find(|e| e.name == "provider").unwrap();
     let guid = "{f0268542-135c-418e-8768-281d953df6ee}";

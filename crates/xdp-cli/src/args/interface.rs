@@ -64,7 +64,13 @@ impl fmt::Display for InterfaceArg {
 #[derive(Clone, Debug, clap::Args)]
 pub struct InterfaceArgs {
     /// Interface: its name, alias, index or GUID, or lab: for a simulated one
-    #[arg(short, long, env = "XDP_INTERFACE", value_name = "INTERFACE")]
+    #[arg(
+        short,
+        long,
+        env = "XDP_INTERFACE",
+        hide_env_values = true,
+        value_name = "INTERFACE"
+    )]
     interface: Option<InterfaceArg>,
 }
 

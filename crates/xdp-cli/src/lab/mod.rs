@@ -52,7 +52,7 @@ Examples:
 #[derive(clap::Args)]
 pub(crate) struct RunArgs {
     /// Driver file, or `linked` for the driver in this program [default: the built xdp.sys]
-    #[arg(long, env = "XDP_DRIVER", value_name = "FILE")]
+    #[arg(long, env = "XDP_DRIVER", hide_env_values = true, value_name = "FILE")]
     driver: Option<PathBuf>,
     /// Runs the driver that is linked into this program instead of a file.
     #[arg(long, conflicts_with = "driver")]

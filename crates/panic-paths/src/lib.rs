@@ -163,7 +163,9 @@ impl Code {
 
 /// Builds the package as it is shipped, but without link-time optimisation, which would leave no machine code in a library.
 fn build(manifest: &str, scratch: &str, feature: &str) -> PathBuf {
-    let target = Path::new(scratch).join("panic-paths");
+    // Packages that are built side by side want the same libraries with other features: each has a folder of its own.
+    let package = Path::new(manifest).file_name().expect("a folder");
+    let target = Path::new(scratch).join("panic-paths").join(package);
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(["rustc", "--quiet", "--release", "--lib"])

@@ -4,7 +4,7 @@
 
 mod stage;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stage::{boot, finish, udp};
 use xdp::{Batch, Interest, Match, Program, Socket, Umem};
@@ -71,6 +71,45 @@ fn what_is_redirected_is_received_and_can_be_sent_back() {
         assert!(socket.wait(Interest::TX, PATIENCE).expect("a wait").tx());
         assert_eq!(socket.complete(), 1);
         assert_eq!(socket.in_flight(), 0);
+        assert_eq!(lab.stack(0).received_frames(), 0);
+    }
+    drop(interface);
+    finish(lab);
+}
+
+#[test]
+fn a_program_that_only_receives_and_sends_never_stops() {
+    let lab = boot("lab:");
+    let interface = lab.interface(0);
+    {
+        let umem = Umem::builder(&interface)
+            .frames(32)
+            .build()
+            .expect("memory");
+        let mut socket = Socket::builder(&interface, &umem)
+            .rx_ring(16)
+            .fill_ring(16)
+            .tx_ring(16)
+            .completion_ring(16)
+            .open()
+            .expect("a socket");
+        let _program = Program::builder(&interface)
+            .rule(Match::udp_dst(7).redirect(&socket))
+            .attach()
+            .expect("the program attaches");
+        let frame = udp(7, b"hello");
+        let mut batch = Batch::with_capacity(8);
+        // Several times what there is memory and room in the rings for.
+        for number in 0..200 {
+            lab.wire(0).send(&frame).expect("a frame");
+            let start = Instant::now();
+            while socket.receive(&mut batch) == 0 {
+                assert!(start.elapsed() < PATIENCE, "frame {number} does not come");
+            }
+            assert_eq!(socket.send(&mut batch).expect("it is sent"), 1);
+            let back = lab.wire(0).receive(PATIENCE).expect("the lab runs");
+            assert!(back.is_some(), "frame {number} does not come back");
+        }
         assert_eq!(lab.stack(0).received_frames(), 0);
     }
     drop(interface);

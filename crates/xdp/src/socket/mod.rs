@@ -91,6 +91,12 @@ impl<'u> Socket<'u> {
             return 0;
         };
         let received = receiving.receive(&mut self.lender, batch);
+        // Frames that have been sent may be all that there is to receive into.
+        if received == 0
+            && let Some(sending) = &mut self.sending
+        {
+            sending.complete(&mut self.lender);
+        }
         receiving.refill(&mut self.lender, self.umem.pool());
         received
     }
@@ -124,9 +130,8 @@ impl<'u> Socket<'u> {
         let Some(sending) = &mut self.sending else {
             return Err(self.cannot_send());
         };
-        if sending.room(batch.len()) < batch.len() {
-            sending.complete(&mut self.lender);
-        }
+        // The driver sends no more than there is room for completions.
+        sending.complete(&mut self.lender);
         match sending.queue(&mut self.lender, batch) {
             (0, Some(why)) => Err(self.unsendable(&why)),
             (queued, _) => Ok(queued),
@@ -147,15 +152,12 @@ impl<'u> Socket<'u> {
             let reason = Some(self.unsendable(&why));
             return Err(SendError { frame, reason });
         }
+        sending.complete(&mut self.lender);
         if sending.room(1) == 0 {
-            sending.complete(&mut self.lender);
-            // What was sent may have been waiting for a look at the ring.
-            if sending.room(1) == 0 {
-                return Err(SendError {
-                    frame,
-                    reason: None,
-                });
-            }
+            return Err(SendError {
+                frame,
+                reason: None,
+            });
         }
         sending.queue_checked(&mut self.lender, std::iter::once(frame));
         // The frame is with the driver now: what goes wrong from here on shows in the next call.

@@ -126,11 +126,11 @@ macro_rules! union_views {
 /// On x86-64 the convention is named, so that a Linux process can hold and call such functions too.
 #[cfg(target_arch = "x86_64")]
 macro_rules! windows_fn {
-    (fn($($arg:ty),* $(,)?) $(-> $ret:ty)?) => { unsafe extern "win64" fn($($arg),*) $(-> $ret)? };
+    (fn($($arg:ty),* $(,)?) $(-> $ret:ty)?) => { unsafe extern "win64" fn($($arg),*) $(-> $ret)? }; // a type: to call it is unsafe
 }
 #[cfg(not(target_arch = "x86_64"))]
 macro_rules! windows_fn {
-    (fn($($arg:ty),* $(,)?) $(-> $ret:ty)?) => { unsafe extern "C" fn($($arg),*) $(-> $ret)? };
+    (fn($($arg:ty),* $(,)?) $(-> $ret:ty)?) => { unsafe extern "C" fn($($arg),*) $(-> $ret)? }; // a type: to call it is unsafe
 }
 
 pub(crate) use {open_enum, open_flags, union_views, windows_fn};

@@ -77,6 +77,7 @@ pub(crate) enum Fault {
 /// What was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
+    #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
     Boot,
     ListInterfaces,
     FindInterface,
@@ -111,6 +112,7 @@ pub(crate) enum Call {
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
             Self::Boot => "boot the lab",
             Self::ListInterfaces => "list the interfaces",
             Self::FindInterface => "find the interface",

@@ -7,9 +7,17 @@ mod stage;
 use std::time::{Duration, Instant};
 
 use stage::{boot, finish, udp};
-use xdp::{Batch, Interest, Match, Program, Socket, Umem};
+use xdp::{Batch, Interest, Interface, Match, Program, Socket, Umem};
 
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A socket whose rings are all shorter than its memory.
+fn socket_of_16<'u>(interface: &Interface, umem: &'u Umem) -> Socket<'u> {
+    let builder = Socket::builder(interface, umem);
+    let receiving = builder.rx_ring(16).fill_ring(16);
+    let both = receiving.tx_ring(16).completion_ring(16);
+    both.open().expect("a socket")
+}
 
 #[test]
 fn a_program_drops_what_it_matches_and_passes_the_rest() {
@@ -39,13 +47,7 @@ fn what_is_redirected_is_received_and_can_be_sent_back() {
             .frames(64)
             .build()
             .expect("memory");
-        let mut socket = Socket::builder(&interface, &umem)
-            .rx_ring(16)
-            .fill_ring(16)
-            .tx_ring(16)
-            .completion_ring(16)
-            .open()
-            .expect("a socket");
+        let mut socket = socket_of_16(&interface, &umem);
         let _program = Program::builder(&interface)
             .rule(Match::udp_dst(7).redirect(&socket))
             .attach()
@@ -86,13 +88,7 @@ fn a_program_that_only_receives_and_sends_never_stops() {
             .frames(32)
             .build()
             .expect("memory");
-        let mut socket = Socket::builder(&interface, &umem)
-            .rx_ring(16)
-            .fill_ring(16)
-            .tx_ring(16)
-            .completion_ring(16)
-            .open()
-            .expect("a socket");
+        let mut socket = socket_of_16(&interface, &umem);
         let _program = Program::builder(&interface)
             .rule(Match::udp_dst(7).redirect(&socket))
             .attach()

@@ -243,6 +243,8 @@ pub fn close(interface: xdp::Interface) -> Result<(), Failure> {
             return Err(Failure::Other("the driver left something behind".into()));
         }
     }
+    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+    drop(interface);
     Ok(())
 }
 

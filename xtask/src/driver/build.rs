@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::toolchain::{Library, Toolchain};
+use super::toolchain::{Libraries, Toolchain};
 use super::{anchor, root, target_dir, version};
 use crate::Arch;
 use crate::check::checksum;
@@ -73,7 +73,7 @@ fn compile(arch: Arch, toolchain: &Toolchain, folder: &Path) -> Result<()> {
             "CARGO_ENCODED_RUSTFLAGS",
             rustc_flags(toolchain).join("\u{1f}"),
         );
-    if toolchain.compiler.library == Library::FromSource {
+    if toolchain.compiler.libraries == Libraries::FromSource {
         cargo
             .env("RUSTC_BOOTSTRAP", "1")
             .arg("-Zbuild-std=core,compiler_builtins");
@@ -98,7 +98,7 @@ fn rustc_flags(toolchain: &Toolchain) -> Vec<String> {
         .iter()
         .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
         .collect();
-    if toolchain.compiler.library == Library::FromSource {
+    if toolchain.compiler.libraries == Libraries::FromSource {
         // Panics do not print: the file names and lines are dead weight.
         flags.push("-Zlocation-detail=none".into());
     }

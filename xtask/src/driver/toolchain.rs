@@ -27,14 +27,14 @@ pub(crate) struct Compiler {
     pub(crate) rustc: PathBuf,
     pub(crate) cargo: PathBuf,
     /// How the target's library comes about.
-    pub(crate) library: Library,
+    pub(crate) libraries: Libraries,
     pub(crate) sysroot: PathBuf,
     version: String,
 }
 
 /// How the target's library comes about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Library {
+pub(crate) enum Libraries {
     /// The toolchain has it (`rustup target add`).
     Prebuilt,
     /// Compiled from the toolchain's library sources.
@@ -49,9 +49,9 @@ impl fmt::Display for Toolchain {
 
 impl fmt::Display for Compiler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let library = match self.library {
-            Library::Prebuilt => "its own Windows library",
-            Library::FromSource => "the Windows library built from source",
+        let library = match self.libraries {
+            Libraries::Prebuilt => "its own Windows library",
+            Libraries::FromSource => "the Windows library built from source",
         };
         write!(
             f,
@@ -132,27 +132,27 @@ fn fitting(
     target: &str,
     library: &str,
 ) -> Option<Compiler> {
-    let with = |wanted: Library| {
+    let with = |wanted: Libraries| {
         installed.iter().find(move |(_, _, info)| {
             info.minor >= OLDEST_MINOR && library_of(&info.sysroot, target, library) == Some(wanted)
         })
     };
     // A prebuilt library saves half a minute and needs no unstable flag.
-    [Library::Prebuilt, Library::FromSource]
+    [Libraries::Prebuilt, Libraries::FromSource]
         .into_iter()
         .find_map(|wanted| {
             let (rustc, cargo, info) = with(wanted)?;
             Some(Compiler {
                 rustc: rustc.clone(),
                 cargo: cargo.clone(),
-                library: wanted,
+                libraries: wanted,
                 sysroot: info.sysroot.clone(),
                 version: info.version.clone(),
             })
         })
 }
 
-fn library_of(sysroot: &Path, target: &str, library: &str) -> Option<Library> {
+fn library_of(sysroot: &Path, target: &str, library: &str) -> Option<Libraries> {
     let rustlib = sysroot.join("lib/rustlib");
     let file = format!("lib{library}-");
     let prebuilt = std::fs::read_dir(rustlib.join(target).join("lib")).is_ok_and(|entries| {
@@ -162,9 +162,9 @@ fn library_of(sysroot: &Path, target: &str, library: &str) -> Option<Library> {
     });
     let source = format!("src/rust/library/{library}/src/lib.rs");
     if prebuilt {
-        Some(Library::Prebuilt)
+        Some(Libraries::Prebuilt)
     } else if rustlib.join(source).exists() {
-        Some(Library::FromSource)
+        Some(Libraries::FromSource)
     } else {
         None
     }

@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, ensure};
 
 use crate::driver::build::NOT_INHERITED;
-use crate::driver::toolchain::{Compiler, Library, compiler_for_programs, in_path};
+use crate::driver::toolchain::{Compiler, Libraries, compiler_for_programs, in_path};
 use crate::driver::{NO_TOOLCHAIN, root, target_dir};
 use programs::PROGRAMS;
 
@@ -93,7 +93,7 @@ fn build(args: &Args, compiler: &Compiler) -> Result<PathBuf> {
     if args.release {
         cargo.arg("--release");
     }
-    if compiler.library == Library::FromSource {
+    if compiler.libraries == Libraries::FromSource {
         cargo
             .env("RUSTC_BOOTSTRAP", "1")
             .arg("-Zbuild-std=std,panic_abort");

@@ -12,7 +12,7 @@ use clap::{Subcommand, ValueEnum};
 
 use crate::args::duration;
 use crate::error::{Exit, Failure};
-use end::EndSpec;
+use xdp::lab::EndSpec;
 
 /// Arguments of `xdp lab`.
 #[derive(clap::Args)]

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use nt_sim::cable::{CaptureSource, Feed, Source as _};
 use nt_sim::nic::Frame;
 use nt_sim::{Driver, Lab, LabError, Mode, Nic, PeError, Rule};
+use xdp::lab::EndSpec;
 
-use super::end::EndSpec;
+use super::end::{is_live, open};
 use super::program;
 use super::report::{self, Sample};
 use super::{RunArgs, Verifier};
@@ -86,7 +87,7 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let live = args.stay
         || ends
             .iter()
-            .any(|(wire, stack)| wire.is_live() || stack.is_live());
+            .any(|(wire, stack)| is_live(wire) || is_live(stack));
     report::running(cards.len(), live);
     if live && let Some(server) = &server {
         report::session(server.name());
@@ -152,7 +153,7 @@ fn pair_up(args: &RunArgs) -> Result<Vec<(EndSpec, EndSpec)>, Failure> {
         && let Some(live) = ends
             .iter()
             .flat_map(|(wire, stack)| [wire, stack])
-            .find(|end| end.is_live())
+            .find(|end| is_live(end))
     {
         return Err(
             Failure::new(format!("a seed and the end {live} do not go together"))
@@ -223,7 +224,7 @@ fn plug_in<'lab>(
     queues: u32,
 ) -> Result<Card<'lab>, Failure> {
     let name = format!("nic{number}");
-    let (wire_end, stack_end) = (wire.open()?, stack.open()?);
+    let (wire_end, stack_end) = (open(wire)?, open(stack)?);
     let nic = lab
         .nic(&name)
         .queues(queues)

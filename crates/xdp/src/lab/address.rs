@@ -335,6 +335,29 @@ mod tests {
     }
 
     #[test]
+    fn ends_are_read_and_written_alike() {
+        for text in [
+            "none",
+            "if:veth0",
+            "tap:lab0",
+            "read:a.pcap",
+            "write:b.pcapng",
+        ] {
+            assert_eq!(text.parse::<EndSpec>().expect(text).to_string(), text);
+        }
+        let either: EndSpec = "write:b,read:a".parse().expect("either order");
+        assert_eq!(either.to_string(), "read:a,write:b");
+        for (text, part) in [
+            ("", "an end is"),
+            ("pcap:a", "an end is"),
+            ("read:a,if:b", "neither"),
+        ] {
+            let error = text.parse::<EndSpec>().expect_err(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_named_with_what_is_valid() {
         for (text, part) in [
             ("eth0", "does not begin with"),

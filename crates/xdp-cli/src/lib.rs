@@ -9,6 +9,7 @@ pub mod args;
 mod bench;
 pub mod capture;
 mod doctor;
+mod dump;
 pub mod error;
 mod features;
 pub mod filter;
@@ -21,6 +22,7 @@ mod lab;
 pub mod manual;
 pub mod messages;
 pub mod output;
+mod own_lab;
 mod session;
 mod status;
 pub mod system;
@@ -64,6 +66,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Check rule files, see what they do to captured packets, and put rules into force.
     Filter(filter::Args),
+    /// Capture packets as they arrive, with queue and verdict, and let them pass.
+    Dump(dump::Args),
     /// Send frames back where they came from, or from one interface to another.
     Forward(forward::Args),
     /// Send frames at an exact rate, made up or of a capture.
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
     cli.verbosity.apply();
     let result = match cli.command {
         Command::Interfaces(args) => interfaces::run(&args),
+        Command::Dump(args) => dump::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -169,6 +169,16 @@ impl<W: Write> Pcapng<W> {
         self.out.flush()
     }
 
+    /// What is written to.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    /// Gives back what was written to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
     fn begin(&mut self) {
         self.block.clear();
     }

@@ -9,7 +9,7 @@ use xdp_rules::{Classifier, Heap, OutOfMemory, Pattern, PortSet};
 
 /// A port set of the file.
 #[derive(Clone, Copy)]
-pub(super) struct FilePorts<'a>(&'a PortBitmap);
+pub(crate) struct FilePorts<'a>(&'a PortBitmap);
 
 impl PortSet for FilePorts<'_> {
     fn contains(&self, port: Port) -> bool {
@@ -49,12 +49,12 @@ pub(super) fn memory_bytes(file: &RuleFile) -> Result<usize, Failure> {
 }
 
 /// The compiled rules of a file.
-pub(super) struct Decider<'a> {
+pub(crate) struct Decider<'a> {
     classifier: Classifier<FilePorts<'a>, usize, Heap>,
 }
 
 impl<'a> Decider<'a> {
-    pub(super) fn new(file: &'a RuleFile) -> Result<Self, Failure> {
+    pub(crate) fn new(file: &'a RuleFile) -> Result<Self, Failure> {
         let full = |_: OutOfMemory| Failure::new("the rules do not fit into memory");
         // The rules are the user's own: there is nobody to keep the seed from.
         let mut classifier = Classifier::new(Heap, 0, usize::MAX);
@@ -65,7 +65,7 @@ impl<'a> Decider<'a> {
     }
 
     /// Returns the index of the rule that decides about a frame; none means that the frame passes.
-    pub(super) fn decide(&self, frame: &[u8]) -> Option<usize> {
+    pub(crate) fn decide(&self, frame: &[u8]) -> Option<usize> {
         self.classifier
             .classify(&Frame::new(frame))
             .map(|hit| *hit.value)

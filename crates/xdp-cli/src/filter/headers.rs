@@ -9,7 +9,7 @@ use xdp_packet::{
 
 /// The headers of one packet.
 #[derive(Debug, Serialize)]
-pub(super) struct Headers {
+pub(crate) struct Headers {
     #[serde(skip_serializing_if = "Option::is_none")]
     ethernet: Option<Link>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -74,7 +74,7 @@ struct QuicIds {
 
 impl Headers {
     /// Reads the headers of a frame. Any payload can be read as QUIC with a short header: `expect_quic` says that a rule did.
-    pub(super) fn read(frame: &[u8], expect_quic: bool) -> Self {
+    pub(crate) fn read(frame: &[u8], expect_quic: bool) -> Self {
         let found = Extended::parse_slice(frame);
         let packet = Packet::parse_slice(frame, Depth::Upper);
         let fragment_offset = found.fragment.map(|it: Fragment| it.offset_bytes);

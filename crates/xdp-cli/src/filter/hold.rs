@@ -10,7 +10,7 @@ use crate::args::{InterfaceArg, Mode, Place, Queues};
 use crate::error::{Exit, Failure};
 use crate::output::{OutputArgs, count};
 use crate::session::{self, Change, Held, Request, Server, hits};
-use crate::{interrupt, messages, system};
+use crate::{interrupt, messages, own_lab, system};
 
 /// How often requests are looked for.
 const TICK: Duration = Duration::from_millis(20);
@@ -71,7 +71,7 @@ pub(super) fn change_or_hold(
     let exit = hold(place, &interface, &server, &change, output);
     drop(server);
     let exit = exit?;
-    finish(interface)?;
+    own_lab::finish(interface)?;
     Ok(exit)
 }
 
@@ -106,7 +106,7 @@ fn hold(
         let is_over = place
             .duration
             .is_some_and(|duration| start.elapsed() >= duration);
-        if is_over || is_replayed(interface)? {
+        if is_over || own_lab::is_replayed(interface)? {
             break Exit::Done;
         }
         if looked.elapsed() >= LOOK {
@@ -121,48 +121,6 @@ fn hold(
     held.change(None, &Change::Clear)?;
     report(&listing, output)?;
     Ok(exit)
-}
-
-/// Whether the interface is of a lab whose captures went through it to their ends.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn is_replayed(interface: &xdp::Interface) -> Result<bool, Failure> {
-    use xdp::lab::EndSpec;
-    let Some(lab) = xdp::lab::Lab::of(interface) else {
-        return Ok(false);
-    };
-    let reads = |end: &EndSpec| matches!(end, EndSpec::Captures { read: Some(_), .. });
-    let ends = &lab.address().ends;
-    let has_captures = ends.iter().any(|(wire, stack)| reads(wire) || reads(stack));
-    if !has_captures || lab.replays() {
-        return Ok(false);
-    }
-    // The last frames are still on their way.
-    lab.settle()?;
-    Ok(true)
-}
-
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-fn is_replayed(_: &xdp::Interface) -> Result<bool, Failure> {
-    Ok(false)
-}
-
-/// Ends a lab of one's own, and looks what the driver left behind.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn finish(interface: xdp::Interface) -> Result<(), Failure> {
-    let Some(lab) = xdp::lab::Lab::of(&interface) else {
-        return Ok(());
-    };
-    drop(interface);
-    let left = lab.finish()?;
-    if left.is_clean() {
-        return Ok(());
-    }
-    Err(Failure::new("the driver left things behind").because(left))
-}
-
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-fn finish(_: xdp::Interface) -> Result<(), Failure> {
-    Ok(())
 }
 
 /// An interface and the programs on its queues.

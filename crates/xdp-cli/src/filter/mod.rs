@@ -1,15 +1,15 @@
 //! `xdp filter`: rule files.
 
 mod check;
-mod decide;
+pub(crate) mod decide;
 mod explain;
-mod headers;
+pub(crate) mod headers;
 mod hold;
 mod live;
 pub(crate) mod load;
 mod report;
 mod rows;
-mod words;
+pub(crate) mod words;
 
 use crate::error::{Exit, Failure};
 use clap::Subcommand;

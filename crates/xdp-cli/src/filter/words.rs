@@ -6,14 +6,66 @@ use xdp::rulefile::RuleFile;
 
 use crate::error::Failure;
 
+/// Socket that conditions of [`redirecting`] lead to.
+pub(crate) const SOCKET: &str = "dump";
+
 /// The rule file that holds the rule.
 pub(super) fn rule(name: Option<&str>, words: &[String]) -> Result<String, Failure> {
-    let wrong = |what: String| {
-        Failure::usage(what)
-            .hint("write match type, fields and action, as in `udp-dst port=53 drop`; `xdp filter --help` lists them")
+    let [condition @ .., action] = words else {
+        return Err(wrong(
+            "a rule needs a match type and an action",
+            "udp-dst port=53 drop",
+        ));
     };
-    let [condition, fields @ .., action] = words else {
-        return Err(wrong("a rule needs a match type and an action".into()));
+    if condition.is_empty() {
+        return Err(wrong(
+            "a rule needs a match type and an action",
+            "udp-dst port=53 drop",
+        ));
+    }
+    let action = format!("action = {}\n", quoted(action));
+    write(name, condition, &action, "udp-dst port=53 drop")
+}
+
+/// The rule file with a rule for each of the conditions, between which the word `or` stands: what matches goes to [`SOCKET`].
+pub(crate) fn redirecting(words: &[String]) -> Result<RuleFile, Failure> {
+    let action = format!("action = \"redirect\"\nredirect-to = {{ socket = \"{SOCKET}\" }}\n");
+    let mut text = String::new();
+    for condition in words.split(|word| word == "or") {
+        if condition.is_empty() {
+            return Err(wrong(
+                "there is nothing beside an `or`",
+                "udp-dst port=53 or tcp-dst port=53",
+            ));
+        }
+        text += &write(None, condition, &action, "udp-dst port=53")?;
+    }
+    RuleFile::parse(&text).map_err(|errors| {
+        let mistakes: Vec<String> = errors.as_slice().iter().map(ToString::to_string).collect();
+        Failure::usage("these conditions do not go together").because(mistakes.join("; "))
+    })
+}
+
+fn wrong(what: impl Into<String>, example: &str) -> Failure {
+    let parts = match example.ends_with("drop") {
+        true => "match type, fields and action",
+        false => "match type and fields",
+    };
+    Failure::usage(what).hint(format!(
+        "write {parts}, as in `{example}`; `xdp filter --help` lists them"
+    ))
+}
+
+/// The rule file with a rule of this condition.
+fn write(
+    name: Option<&str>,
+    words: &[String],
+    action: &str,
+    example: &str,
+) -> Result<String, Failure> {
+    let wrong = |what: String| wrong(what, example);
+    let [condition, fields @ ..] = words else {
+        return Err(wrong("a rule needs a match type".into()));
     };
     let mut text = String::from("[[rule]]\n");
     // Writing to a string cannot fail.
@@ -35,7 +87,7 @@ pub(super) fn rule(name: Option<&str>, words: &[String]) -> Result<String, Failu
         };
         let _ = writeln!(text, "{name} = {value}");
     }
-    let _ = writeln!(text, "action = {}", quoted(action));
+    text += action;
     match RuleFile::parse(&text) {
         Ok(_) => Ok(text),
         Err(errors) => {

@@ -128,8 +128,18 @@ impl<W: Write> Writer<W> {
         }
     }
 
+    /// What is written to.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// Ends the output.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub fn finish(self) -> io::Result<()> {
+        self.finish_into().map(drop)
+    }
+
+    /// Ends the output, and gives back what it went to.
+    pub fn finish_into(mut self) -> io::Result<W> {
         match &self.shape {
             Shape::Json(lists) => {
                 serde_json::to_writer_pretty(&mut self.out, lists)?;
@@ -146,7 +156,8 @@ impl<W: Write> Writer<W> {
             }
             Shape::Ndjson | Shape::Csv { .. } => {}
         }
-        self.out.flush()
+        self.out.flush()?;
+        Ok(self.out)
     }
 }
 

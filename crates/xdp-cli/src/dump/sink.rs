@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(
             text,
             "    0000: 4745 5420 2f20 4854 5450 2f31 2e31 0d0a  GET / HTTP/1.1..\n\
-             \x20   0010: 0074 6169 6c                              .tail\n"
+             \x20   0010: 0074 6169 6c                             .tail\n"
         );
     }
 

@@ -51,6 +51,7 @@ pub const GENERIC_RX: CounterSet = CounterSet {
         "Forwarding Failures: Short Frames",
         "Forwarding Failures: NDIS Pause",
         "Forwarding Failures: NIC Failure",
+        "Malformed Frames",
     ],
 };
 

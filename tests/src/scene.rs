@@ -33,6 +33,7 @@ pub struct Stage {
     seed: Option<u64>,
     inline: bool,
     rss: bool,
+    lawless: bool,
     registry: Vec<(&'static str, u32)>,
 }
 
@@ -46,6 +47,7 @@ impl Default for Stage {
             seed: None,
             inline: false,
             rss: true,
+            lawless: false,
             registry: Vec::new(),
         }
     }
@@ -96,6 +98,12 @@ impl Stage {
     /// The protocol stack leaves RSS off.
     pub fn without_rss(mut self) -> Self {
         self.rss = false;
+        self
+    }
+
+    /// The NIC breaks the rules of NDIS where the test asks for it.
+    pub fn lawless(mut self) -> Self {
+        self.lawless = true;
         self
     }
 
@@ -152,6 +160,9 @@ impl Stage {
         }
         if !self.rss {
             nic = nic.without_rss();
+        }
+        if self.lawless {
+            nic = nic.lawless();
         }
         nic
     }

@@ -136,8 +136,8 @@ entries! {
         programs: u32,
         /// Sockets that are bound to it.
         sockets: u32,
-        /// Zero.
-        reserved: u32,
+        /// Whether it has failed: 1 when the network card has broken the rules of NDIS on it, else 0.
+        failed: u32,
         /// The counters of the set XDP Receive Queue, in its order.
         counters: [u64; 10],
         /// The counters of the set XDP LWF Receive Queue, in its order.
@@ -150,6 +150,8 @@ entries! {
         forward_paused: u64,
         /// Frames sent back that the network card did not send.
         forward_failed: u64,
+        /// Frames whose memory was shorter than they claimed to be, and lists without a frame.
+        malformed: u64,
     }
 
     /// A queue through which sockets send; in each interface there is one of each number for each injecting hook.
@@ -321,7 +323,7 @@ mod tests {
     fn entries_are_as_long_as_they_are_documented_to_be() {
         let sizes = [
             (EntryKind::INTERFACE, Interface::HEADER, 24),
-            (EntryKind::RX_QUEUE, RxQueue::HEADER, 216),
+            (EntryKind::RX_QUEUE, RxQueue::HEADER, 224),
             (EntryKind::TX_QUEUE, TxQueue::HEADER, 80),
             (EntryKind::PROGRAM, Program::HEADER, 56),
             (EntryKind::SOCKET, Socket::HEADER, 80),

@@ -39,13 +39,12 @@ macro_rules! counters {
             pub(crate) const fn $field(&self) -> &AtomicU64 {
                 &self.0[$values::$field as usize]
             })*
-
-            fn reset(&self) {
-                for value in [$(self.$field(),)*] {
-                    value.store(0, Ordering::Relaxed);
-                }
-            }
         }
+
+        // A counter of the set has a value even when this driver has nothing to count in it.
+        const _: fn(&$name) = |counters| {
+            $(let _ = counters.$field();)*
+        };
 
         impl Counted for $name {
             fn values(&self) -> &[AtomicU64] {
@@ -107,7 +106,9 @@ counters! {
         /// Frames to be sent back while the adapter was paused.
         forward_paused,
         /// Frames sent back that the network card did not send.
-        forward_failed
+        forward_failed,
+        /// Frames whose memory is shorter than they claim to be, and lists without a frame.
+        malformed
     ]
 }
 
@@ -137,10 +138,16 @@ counters! {
 
 /// The registered counter sets.
 pub(crate) struct CounterSets {
-    rx: Arc<CounterSet>,
-    generic_rx: Arc<CounterSet>,
-    tx: Arc<CounterSet>,
-    generic_tx: Arc<CounterSet>,
+    /// Of queues where frames are inspected.
+    pub(crate) rx: QueueSets,
+    /// Of queues through which sockets send.
+    pub(crate) tx: QueueSets,
+}
+
+/// The sets of one kind of queue: in any mode, and in generic mode.
+pub(crate) struct QueueSets {
+    common: Arc<CounterSet>,
+    generic: Arc<CounterSet>,
 }
 
 /// The most counters of a set.
@@ -163,20 +170,23 @@ fn register(name: &'static [u16], count: usize, passive: Passive<'_>) -> Result<
 impl CounterSets {
     /// Registers the sets.
     pub(crate) fn register(passive: Passive<'_>) -> Result<Self> {
-        Ok(Self {
-            rx: register(nt::utf16!("XDP Receive Queue"), RxCounters::COUNT, passive)?,
-            generic_rx: register(
+        let rx = QueueSets {
+            common: register(nt::utf16!("XDP Receive Queue"), RxCounters::COUNT, passive)?,
+            generic: register(
                 nt::utf16!("XDP LWF Receive Queue"),
                 GenericRxCounters::COUNT,
                 passive,
             )?,
-            tx: register(nt::utf16!("XDP Transmit Queue"), TxCounters::COUNT, passive)?,
-            generic_tx: register(
+        };
+        let tx = QueueSets {
+            common: register(nt::utf16!("XDP Transmit Queue"), TxCounters::COUNT, passive)?,
+            generic: register(
                 nt::utf16!("XDP LWF Transmit Queue"),
                 GenericTxCounters::COUNT,
                 passive,
             )?,
-        })
+        };
+        Ok(Self { rx, tx })
     }
 }
 
@@ -238,54 +248,29 @@ impl QueueName {
     }
 }
 
-/// The instances of a receive queue.
-pub(crate) struct RxInstances {
-    _rx: Instance<RxCounters>,
-    _generic: Instance<GenericRxCounters>,
+/// The instances of a queue.
+pub(crate) struct Instances<C: Counted, G: Counted> {
+    _common: Instance<C>,
+    _generic: Instance<G>,
 }
 
-impl RxInstances {
+impl QueueSets {
     /// Publishes a queue's counters, from zero.
-    pub(crate) fn create(
-        sets: &CounterSets,
+    pub(crate) fn publish<C: Counted, G: Counted>(
+        &self,
         name: QueueName,
-        counters: &Arc<RxCounters>,
-        generic: &Arc<GenericRxCounters>,
+        common: &Arc<C>,
+        generic: &Arc<G>,
         passive: Passive<'_>,
-    ) -> Result<Self> {
-        counters.reset();
-        generic.reset();
+    ) -> Result<Instances<C, G>> {
+        for counter in common.values().iter().chain(generic.values()) {
+            counter.store(0, Ordering::Relaxed);
+        }
         let text = name.text();
         let name = UnicodeStr::new(text.units.get(..text.len).unwrap_or_default())?;
-        Ok(Self {
-            _rx: Instance::create(&sets.rx, name, counters.clone(), passive)?,
-            _generic: Instance::create(&sets.generic_rx, name, generic.clone(), passive)?,
-        })
-    }
-}
-
-/// The instances of a transmit queue.
-pub(crate) struct TxInstances {
-    _tx: Instance<TxCounters>,
-    _generic: Instance<GenericTxCounters>,
-}
-
-impl TxInstances {
-    /// Publishes a queue's counters, from zero.
-    pub(crate) fn create(
-        sets: &CounterSets,
-        name: QueueName,
-        counters: &Arc<TxCounters>,
-        generic: &Arc<GenericTxCounters>,
-        passive: Passive<'_>,
-    ) -> Result<Self> {
-        counters.reset();
-        generic.reset();
-        let text = name.text();
-        let name = UnicodeStr::new(text.units.get(..text.len).unwrap_or_default())?;
-        Ok(Self {
-            _tx: Instance::create(&sets.tx, name, counters.clone(), passive)?,
-            _generic: Instance::create(&sets.generic_tx, name, generic.clone(), passive)?,
+        Ok(Instances {
+            _common: Instance::create(&self.common, name, common.clone(), passive)?,
+            _generic: Instance::create(&self.generic, name, generic.clone(), passive)?,
         })
     }
 }

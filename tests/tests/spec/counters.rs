@@ -64,6 +64,7 @@ impl Rx {
             "Inspection Frames Forwarded",
             "Mapping Failures",
             "Linearization Failures",
+            "Malformed Frames",
         ])
     }
 }

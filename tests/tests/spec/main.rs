@@ -3,7 +3,9 @@
 //! `s02_13_7_...` tests statement 13.7 of document 02, and `s02_2_r3_...` row 3 of the table of section 2 there; a name
 //! may begin with several of them.
 
+mod broken_nic;
 mod counters;
+mod frame_lists;
 mod generic_filter;
 mod generic_forward;
 mod generic_tx;

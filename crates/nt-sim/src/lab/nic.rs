@@ -7,7 +7,8 @@ use crate::{
     cable::{Plug, Sink, Source},
     kernel::kernel,
     ndis::{self, layer::OidKind},
-    nic::{self, Config, Counters, Frame, Giving, Layout, SeenOid},
+    nic::{self, Config, Counters, Frame, Giving, Layout, Misdeed, SeenOid},
+    verifier::Rule,
 };
 
 /// How long a test waits for a frame before it counts as lost.
@@ -84,6 +85,7 @@ impl<'lab> NicBuilder<'lab> {
                 wire: None,
                 stack: None,
                 settings: Vec::new(),
+                lawless: false,
             },
         }
     }
@@ -149,6 +151,13 @@ impl<'lab> NicBuilder<'lab> {
         self.config
             .settings
             .push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Lets the NIC break the rules of NDIS where a test asks for it ([`Wire::misbehave`]): what the kernel would be stopped
+    /// for is noted against the NIC ([`Nic::broken_rules`]), and the drivers above must survive it.
+    pub fn lawless(mut self) -> Self {
+        self.config.lawless = true;
         self
     }
 
@@ -359,6 +368,11 @@ impl<'lab> Nic<'lab> {
             .collect()
     }
 
+    /// The rules that a [lawless](NicBuilder::lawless) NIC has broken since the last call.
+    pub fn broken_rules(&self) -> Vec<Rule> {
+        self.nic.broken.take()
+    }
+
     /// The OID requests that have reached the miniport since the last call.
     pub fn take_oids(&self) -> Vec<SeenOid> {
         self.nic.take_seen()
@@ -438,6 +452,21 @@ impl Wire<'_> {
             return Ok(0);
         }
         self.lab.enter(|| self.nic.replay(frames, total))
+    }
+
+    /// Indicates a frame as no NIC may, also while the NIC is paused.
+    ///
+    /// # Errors
+    /// When the NIC is not [lawless](NicBuilder::lawless), or the kernel stops.
+    pub fn misbehave(&self, frame: impl Into<Frame>, misdeed: Misdeed) -> Result<(), LabError> {
+        if !self.nic.broken.allowed {
+            return Err(LabError::Invalid(format!(
+                "{} keeps the rules: make it lawless first",
+                self.nic.name
+            )));
+        }
+        let frame = frame.into();
+        self.lab.enter(|| self.nic.misbehave(&frame, misdeed))
     }
 
     /// The next frame that was sent out, if there is one.
@@ -528,6 +557,18 @@ impl Stack<'_> {
     pub fn send_all(&self, frames: impl IntoIterator<Item = Frame>) -> Result<u64, LabError> {
         let frames = frames.into_iter().collect();
         self.lab.enter(|| self.nic.send(frames))
+    }
+
+    /// Sends lists down, each of the frames that it has: what a stack does with the segments of one connection. What
+    /// travels beside the bytes of a list's first frame is the list's. Returns how many frames the stack below took.
+    ///
+    /// # Errors
+    /// When a list has no frame, or the kernel stops.
+    pub fn send_lists(&self, lists: &[Vec<Frame>]) -> Result<u64, LabError> {
+        if lists.iter().any(Vec::is_empty) {
+            return Err(LabError::Invalid("a list without a frame".into()));
+        }
+        self.lab.enter(|| self.nic.send_lists(lists))
     }
 
     /// Sends `total` frames down, taken in turn from `frames`, as fast as they go, on the calling thread; returns how many

@@ -5,7 +5,7 @@ use std::{ffi::c_void, sync::atomic::Ordering};
 use nt::sys::{NDIS_RECEIVE_FLAGS_RESOURCES, NDIS_STATUS_PAUSED};
 
 use super::{
-    layer::{Layer, Part, at, callback, check_dispatch_flag},
+    layer::{Layer, Part, State, at, callback, check_dispatch_flag},
     nbl::{self, ChainBuilder, Nbl},
     raw::{get, put},
     tracker,
@@ -147,7 +147,7 @@ fn receive_to(
     function: &'static str,
 ) {
     let lent = flags & NDIS_RECEIVE_FLAGS_RESOURCES != 0;
-    let open = to.pass(|| {
+    let call = || {
         let mut list = Vec::new();
         if strict() {
             kernel()
@@ -179,7 +179,13 @@ fn receive_to(
         if strict() && lent {
             kernel().ndis.tracker.lent_back(from, to, &list);
         }
-    });
+    };
+    let open = if from.state() == State::Paused {
+        // Nobody but a NIC that breaks the rules gets here.
+        to.pass_paused(call)
+    } else {
+        to.pass(call)
+    };
     if !open {
         refuse_receive(from, chain, flags);
     }

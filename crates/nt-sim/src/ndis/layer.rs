@@ -39,6 +39,10 @@ pub(crate) trait Bottom: Send + Sync {
     }
     /// Whether it is part of the simulator, which never changes what it does not own.
     fn is_builtin(&self) -> bool;
+    /// Takes note of a rule that it has broken; `false` when it must not.
+    fn excuses(&self, _: Rule, _: &str) -> bool {
+        false
+    }
 }
 
 /// What is bound to the top of a stack: the built-in stack end or a loaded protocol driver.
@@ -210,6 +214,25 @@ impl Layer {
         }
         self.active.fetch_sub(1, Ordering::SeqCst);
         open
+    }
+
+    /// As [`Layer::pass`], for a call that comes although it must not: a filter that is paused gets it all the same.
+    pub(crate) fn pass_paused(&self, body: impl FnOnce()) -> bool {
+        if self.filter().is_none() || self.state() != State::Paused {
+            return self.pass(body);
+        }
+        self.active.fetch_add(1, Ordering::SeqCst);
+        body();
+        self.active.fetch_sub(1, Ordering::SeqCst);
+        true
+    }
+
+    /// Whether this layer may break the rule, which is noted against it then.
+    pub(crate) fn excuses(&self, rule: Rule, words: &str) -> bool {
+        match &self.part {
+            Part::Miniport(bottom) => bottom.excuses(rule, words),
+            _ => false,
+        }
     }
 
     /// For reports.

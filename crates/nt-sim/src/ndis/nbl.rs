@@ -6,7 +6,6 @@ use super::{
     memory,
     raw::{bytes, copy, get, put},
 };
-use crate::verifier::Rule;
 
 pub(crate) type Nbl = *mut NET_BUFFER_LIST;
 pub(crate) type Nb = *mut NET_BUFFER;
@@ -92,8 +91,10 @@ pub(crate) struct Piece {
 /// when the chain does.
 pub(crate) fn pieces(mdl: *mut MDL, offset: usize, len: usize) -> impl Iterator<Item = Piece> {
     let (mut mdl, mut offset, mut left) = (mdl, offset, len);
+    let mut seen = 0;
     std::iter::from_fn(move || {
-        while left > 0 && !mdl.is_null() {
+        while left > 0 && !mdl.is_null() && seen < MOST_MDLS {
+            seen += 1;
             let count = get!(mdl => ByteCount) as usize;
             let this = mdl;
             mdl = get!(mdl => Next);
@@ -190,12 +191,28 @@ pub(crate) fn locate(chain: *mut MDL, offset: usize) -> Option<(*mut MDL, usize)
     None
 }
 
-/// Stops the kernel if the NBL's NET_BUFFERs do not describe bytes that they have.
-pub(crate) fn check(nbl: Nbl, function: &str) {
+/// More MDLs than a frame lies in: a longer chain goes round in a circle.
+const MOST_MDLS: usize = 1 << 16;
+
+/// The MDLs of a chain, up to as many as a chain has.
+fn mdls(first: *mut MDL) -> impl Iterator<Item = *mut MDL> {
+    let mut next = first;
+    std::iter::from_fn(move || {
+        let mdl = next;
+        if mdl.is_null() {
+            return None;
+        }
+        next = get!(mdl => Next);
+        Some(mdl)
+    })
+    .take(MOST_MDLS)
+}
+
+/// Whether the NBL's NET_BUFFERs describe bytes that they have; what is wrong if not.
+pub(crate) fn check(nbl: Nbl, function: &str) -> Result<(), String> {
     let first = get!(nbl => FirstNetBuffer);
     if first.is_null() {
-        crate::bugcheck!(Rule::NblBadNetBuffer, nbl;
-            "{function}: the NBL at {nbl:p} has no NET_BUFFER");
+        return Err(format!("{function}: the NBL at {nbl:p} has no NET_BUFFER"));
     }
     for nb in buffers(nbl) {
         let (mdl, offset) = (
@@ -204,29 +221,31 @@ pub(crate) fn check(nbl: Nbl, function: &str) {
         );
         let len = get!(nb => DataLength) as usize;
         let data_offset = get!(nb => DataOffset) as usize;
-        let mut have = 0;
-        let mut at = mdl;
-        while !at.is_null() {
-            have += get!(at => ByteCount) as usize;
-            at = get!(at => Next);
+        let bytes_of = |mdl: *mut MDL| get!(mdl => ByteCount) as usize;
+        if mdls(mdl).count() == MOST_MDLS {
+            return Err(format!(
+                "{function}: the MDL chain of the NET_BUFFER at {nb:p} has no end"
+            ));
         }
+        let have: usize = mdls(mdl).map(bytes_of).sum();
         if offset + len > have {
-            crate::bugcheck!(Rule::NblBadNetBuffer, nbl, nb, offset + len, have;
-                "{function}: the NET_BUFFER at {nb:p} claims {len} bytes from offset {offset} of its current MDL, \
-                 and its MDLs have {have}");
+            return Err(format!(
+                "{function}: the NET_BUFFER at {nb:p} claims {len} bytes from offset {offset} of its current MDL, and its \
+                 MDLs have {have}"
+            ));
         }
-        let mut before = 0;
-        let mut at = get!(nb => MdlChain);
-        while !at.is_null() && at != mdl {
-            before += get!(at => ByteCount) as usize;
-            at = get!(at => Next);
-        }
-        if len > 0 && (at.is_null() || before + offset != data_offset) {
-            crate::bugcheck!(Rule::NblBadNetBuffer, nbl, nb, data_offset, before + offset;
-                "{function}: the NET_BUFFER at {nb:p} has data offset {data_offset}, but its current MDL and offset \
-                 are {} bytes into its MDL chain", before + offset);
+        let chain = get!(nb => MdlChain);
+        let before: usize = mdls(chain).take_while(|&at| at != mdl).map(bytes_of).sum();
+        let is_there = mdls(chain).any(|at| at == mdl);
+        if len > 0 && (!is_there || before + offset != data_offset) {
+            return Err(format!(
+                "{function}: the NET_BUFFER at {nb:p} has data offset {data_offset}, but its current MDL and offset are {} \
+                 bytes into its MDL chain",
+                before + offset
+            ));
         }
     }
+    Ok(())
 }
 
 /// A number that changes when the NBL, its NET_BUFFERs or their MDLs are changed (not the data).
@@ -245,12 +264,10 @@ pub(crate) fn fingerprint(nbl: Nbl) -> u64 {
         add(u64::from(get!(nb => CurrentMdlOffset)));
         add(u64::from(get!(nb => DataLength)));
         add(u64::from(get!(nb => DataOffset)));
-        let mut mdl = get!(nb => MdlChain);
-        while !mdl.is_null() {
+        for mdl in mdls(get!(nb => MdlChain)) {
             add(mdl as u64);
             add(get!(mdl => MappedSystemVa) as u64);
             add(u64::from(get!(mdl => ByteCount)));
-            mdl = get!(mdl => Next);
         }
     }
     hash

@@ -70,6 +70,28 @@ impl Pool {
         }
     }
 
+    /// A pool of NET_BUFFERs.
+    pub(crate) fn buffers(owner: usize, tag: u32, data_size: usize) -> Pool {
+        let mut pool = Pool::lists(owner, tag, 0, false, data_size);
+        pool.kind = Kind::Buffers;
+        pool
+    }
+
+    /// Allocates a NET_BUFFER that describes nothing.
+    pub(crate) fn new_buffer(&self) -> Nb {
+        let Some(object) = self.take(self.usual_size()) else {
+            return std::ptr::null_mut();
+        };
+        let nb = object.cast::<NET_BUFFER>();
+        put!(nb => [NdisPoolHandle] self.handle());
+        nb
+    }
+
+    /// Frees a NET_BUFFER.
+    pub(crate) fn free_buffer(&self, nb: Nb) {
+        self.give(nb.cast(), "a NET_BUFFER");
+    }
+
     fn handle(&self) -> *mut c_void {
         std::ptr::from_ref(self).cast_mut().cast()
     }
@@ -332,9 +354,7 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
     fn NdisAllocateNetBufferPool(handle: *mut c_void, parameters: *const NET_BUFFER_POOL_PARAMETERS) -> *mut c_void {
         let p = load(parameters);
         super::check_header(p.Header, NDIS_OBJECT_TYPE_DEFAULT, 1, 0xc, "NET_BUFFER_POOL_PARAMETERS");
-        let mut pool = Pool::lists(super::owner(handle), p.PoolTag, 0, false, p.DataSize as usize);
-        pool.kind = Kind::Buffers;
-        new_pool(pool)
+        new_pool(Pool::buffers(super::owner(handle), p.PoolTag, p.DataSize as usize))
     }
 
     /// Frees a pool of NET_BUFFERs.
@@ -381,12 +401,10 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
         if memory::must_fail("NdisAllocateNetBuffer") {
             return std::ptr::null_mut();
         }
-        let Some(object) = pool.take(pool.usual_size()) else {
-            return std::ptr::null_mut();
-        };
-        let nb = object.cast::<NET_BUFFER>();
-        put!(nb => [NdisPoolHandle] handle);
-        describe(nb, mdl, offset as usize, len as usize);
+        let nb = pool.new_buffer();
+        if !nb.is_null() {
+            describe(nb, mdl, offset as usize, len as usize);
+        }
         nb
     }
 
@@ -401,12 +419,11 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
         if mdl.is_null() {
             return std::ptr::null_mut();
         }
-        let Some(object) = pool.take(pool.usual_size()) else {
+        let nb = pool.new_buffer();
+        if nb.is_null() {
             free_own_data(mdl);
-            return std::ptr::null_mut();
-        };
-        let nb = object.cast::<NET_BUFFER>();
-        put!(nb => [NdisPoolHandle] handle);
+            return nb;
+        }
         put!(nb => [NdisReserved] [mdl.cast(), std::ptr::null_mut()]);
         describe(nb, mdl, 0, 0);
         nb
@@ -418,7 +435,7 @@ exports! { "ndis.sys" => pub(crate) EXPORTS;
         let pool = pool(get!(nb => NdisPoolHandle), Kind::Buffers, "NdisFreeNetBuffer");
         let own: *mut c_void = get!(nb => NdisReserved)[0];
         free_own_data(own.cast());
-        pool.give(nb.cast(), "a NET_BUFFER");
+        pool.free_buffer(nb);
     }
 
     /// Gives an NBL more context space.

@@ -27,6 +27,8 @@ struct Flight {
     lenders: Vec<&'static Layer>,
     /// Fingerprint from when the simulator's own part became the owner.
     mark: Option<u64>,
+    /// The NIC that started it broke the rules in making it: others may pass it on as it is.
+    spoiled: bool,
 }
 
 /// All NBLs in flight.
@@ -45,12 +47,19 @@ fn broken<T>(rule: Rule, words: String) -> Result<T, Broken> {
 }
 
 impl Tracker {
-    fn each(&self, chain: Nbl, mut check: impl FnMut(&mut HashMap<usize, Flight>, Nbl) -> Checked) {
+    fn each(
+        &self,
+        from: &'static Layer,
+        chain: Nbl,
+        mut check: impl FnMut(&mut HashMap<usize, Flight>, Nbl) -> Checked,
+    ) {
         let mut nbl = chain;
         while !nbl.is_null() {
             // What is freed is not read: the check says what happened to it.
             let result = check(&mut self.flights.lock(), nbl);
-            if let Err(Broken(rule, words)) = result {
+            if let Err(Broken(rule, words)) = result
+                && !from.excuses(rule, &words)
+            {
                 crate::bugcheck!(rule, nbl; "{words}");
             }
             nbl = get!(nbl => Next);
@@ -65,7 +74,7 @@ impl Tracker {
         chain: Nbl,
         function: &str,
     ) {
-        self.each(chain, |flights, nbl| {
+        self.each(from, chain, |flights, nbl| {
             hand_over(flights, Direction::Send, from, to, nbl, function)
         });
     }
@@ -82,7 +91,7 @@ impl Tracker {
     ) {
         let lent = flags & NDIS_RECEIVE_FLAGS_RESOURCES != 0;
         let mut length = 0;
-        self.each(chain, |flights, nbl| {
+        self.each(from, chain, |flights, nbl| {
             length += 1;
             let address = nbl as usize;
             if let Some(flight) = flights.get(&address)
@@ -100,8 +109,10 @@ impl Tracker {
             Ok(())
         });
         if length != count {
-            crate::bugcheck!(Rule::NblCount, chain, count, length;
-                "{function} says {count} NBLs, the chain has {length}");
+            let words = format!("{function} says {count} NBLs, the chain has {length}");
+            if !from.excuses(Rule::NblCount, &words) {
+                crate::bugcheck!(Rule::NblCount, chain, count, length; "{words}");
+            }
         }
     }
 
@@ -144,7 +155,7 @@ impl Tracker {
         chain: Nbl,
         function: &str,
     ) {
-        self.each(chain, |flights, nbl| {
+        self.each(from, chain, |flights, nbl| {
             hand_back(flights, Direction::Send, from, to, nbl, function)
         });
     }
@@ -157,7 +168,7 @@ impl Tracker {
         chain: Nbl,
         function: &str,
     ) {
-        self.each(chain, |flights, nbl| {
+        self.each(from, chain, |flights, nbl| {
             hand_back(flights, Direction::Receive, from, to, nbl, function)
         });
     }
@@ -212,8 +223,10 @@ impl Tracker {
 pub(crate) fn check_may_originate(from: &'static Layer, function: &str) {
     let state = from.state();
     if matches!(state, State::Paused | State::Attaching | State::Detached) {
-        crate::bugcheck!(Rule::NdisPausedTraffic, from.handle();
-            "{function} by {}, which is {state:?}", from.name());
+        let words = format!("{function} by {}, which is {state:?}", from.name());
+        if !from.excuses(Rule::NdisPausedTraffic, &words) {
+            crate::bugcheck!(Rule::NdisPausedTraffic, from.handle(); "{words}");
+        }
     }
 }
 
@@ -242,7 +255,15 @@ fn hand_over(
     if !flights.contains_key(&(nbl as usize)) {
         check_not_freed(nbl, function)?;
     }
-    nbl::check(nbl, function);
+    let mut spoiled = flights
+        .get(&(nbl as usize))
+        .is_some_and(|flight| flight.spoiled);
+    if !spoiled && let Err(words) = nbl::check(nbl, function) {
+        spoiled = from.excuses(Rule::NblBadNetBuffer, &words);
+        if !spoiled {
+            return broken(Rule::NblBadNetBuffer, words);
+        }
+    }
     let mark = to.is_builtin().then(|| nbl::fingerprint(nbl));
     let Some(flight) = flights.get_mut(&(nbl as usize)) else {
         if matches!(from.part, Part::Filter(_)) {
@@ -278,6 +299,7 @@ fn hand_over(
                 owner: to,
                 lenders: Vec::new(),
                 mark,
+                spoiled,
             },
         );
         return Ok(());

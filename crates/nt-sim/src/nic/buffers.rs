@@ -11,6 +11,7 @@ use nt::sys::{
 use super::{
     frame::{Frame, FrameInfo},
     layout::{Layout, Random},
+    misdeed::Misdeed,
 };
 use crate::{
     kernel::{kernel, strict},
@@ -28,6 +29,10 @@ const TIMESTAMP_INFO: i32 = nt::sys::NetBufferListInfoReserved3;
 
 /// What NBL memory consists of; `MiniportReserved[1]` of the NBL points at it.
 struct Parts {
+    /// Further NET_BUFFERs with their memory.
+    more: Vec<(nbl::Nb, Parts)>,
+    /// The frame was made to break the rules, so nobody is held to how it comes back.
+    spoiled: bool,
     /// MDLs with the memory they describe: base of the allocation, its size.
     mdls: Vec<(*mut MDL, *mut u8, usize)>,
     first: *mut MDL,
@@ -38,6 +43,8 @@ struct Parts {
 /// Makes and recycles NBLs for frames.
 pub(crate) struct Buffers {
     pool: &'static Pool,
+    /// Of NET_BUFFERs beyond the first of a list.
+    buffers: &'static Pool,
     layout: Mutex<(Layout, Random)>,
     /// Plain layouts in fast mode: finished NBLs of `capacity` bytes, to use again.
     cache: Mutex<Vec<usize>>,
@@ -57,8 +64,10 @@ impl Buffers {
                 .insert(Pool::lists(0, u32::from_le_bytes(*b"sNIC"), 0, true, 0));
         let plain = layout.is_plain();
         let seed = layout.random.unwrap_or(0);
+        let tag = u32::from_le_bytes(*b"sNIC");
         Buffers {
             pool,
+            buffers: kernel().ndis.pools.insert(Pool::buffers(0, tag, 0)),
             layout: Mutex::new((layout, Random(seed))),
             cache: Mutex::new(Vec::new()),
             plain: plain.into(),
@@ -135,48 +144,73 @@ impl Buffers {
 
     fn build(&self, data: &[u8], layout: &Layout) -> Option<Nbl> {
         self.made.fetch_add(1, Ordering::Relaxed);
-        let mut pieces: Vec<usize> = Vec::new();
-        let mut left = data.len();
-        for &size in &layout.splits {
-            let take = size.min(left);
-            if take == 0 {
-                break;
-            }
-            pieces.push(take);
-            left -= take;
-        }
-        if left > 0 || pieces.is_empty() {
-            pieces.push(left);
-        }
         let nbl = self.pool.new_nbl(0, 0, None);
         if nbl.is_null() {
             return None;
         }
-        let mut parts = Parts {
-            mdls: Vec::new(),
-            first: std::ptr::null_mut(),
-            data_offset: layout.backfill as u32,
-            capacity: 0,
-        };
-        let last = pieces.len() - 1;
-        for (index, &piece) in pieces.iter().enumerate() {
-            let front = if index == 0 { layout.backfill } else { 0 };
-            let back = if index == last { layout.trailing } else { 0 };
-            parts.push(front + piece + back, layout.skew);
-            if index == last {
-                parts.capacity = piece + back;
-            } else {
-                parts.capacity += piece;
-                if layout.empty_mdls {
-                    parts.push(0, layout.skew);
-                }
-            }
-        }
-        let nb = get!(nbl => FirstNetBuffer);
-        pool::describe(nb, parts.first, layout.backfill, data.len());
-        nbl::write(parts.first, layout.backfill, data);
+        let parts = Parts::of(data, layout);
+        parts.describe(get!(nbl => FirstNetBuffer), data.len());
         let parts = Box::into_raw(Box::new(parts));
         put!(nbl => [MiniportReserved] [std::ptr::null_mut(), parts.cast()]);
+        Some(nbl)
+    }
+
+    /// Makes one NBL with a NET_BUFFER for each of some frames, of which there is at least one; `None` when memory is used
+    /// up.
+    pub(crate) fn make_list(&self, frames: &[Frame]) -> Option<Nbl> {
+        let (first, rest) = frames.split_first()?;
+        let nbl = self.make_anew(first)?;
+        let mut last = get!(nbl => FirstNetBuffer);
+        for frame in rest {
+            let nb = self.buffers.new_buffer();
+            if nb.is_null() {
+                self.recycle(nbl);
+                return None;
+            }
+            let parts = Parts::of(frame, &self.next_layout());
+            parts.describe(nb, frame.len());
+            put!(last => [Next] nb);
+            last = nb;
+            parts_mut(nbl).more.push((nb, parts));
+        }
+        Some(nbl)
+    }
+
+    /// As [`Buffers::make`], never in an NBL that has been used.
+    fn make_anew(&self, data: &[u8]) -> Option<Nbl> {
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
+        self.counted(self.build(data, &self.next_layout()))
+    }
+
+    /// Makes an NBL that breaks the rules; `None` when memory is used up.
+    pub(crate) fn make_wrong(&self, data: &[u8], misdeed: Misdeed) -> Option<Nbl> {
+        if misdeed == Misdeed::SecondBuffer {
+            let frame = Frame::from(data);
+            return self.make_list(&[frame.clone(), frame]);
+        }
+        let nbl = self.make_anew(data)?;
+        parts_mut(nbl).spoiled = true;
+        let nb = get!(nbl => FirstNetBuffer);
+        match misdeed {
+            Misdeed::None | Misdeed::WrongCount(_) | Misdeed::SecondBuffer => {}
+            Misdeed::Overlong(by) => {
+                put!(nb => [DataLength] get!(nb => DataLength).saturating_add(by))
+            }
+            Misdeed::OffsetBeyondMemory => put!(nb => [CurrentMdlOffset] u32::MAX),
+            Misdeed::NoMemory => {
+                put!(nb => [MdlChain] std::ptr::null_mut());
+                put!(nb => [CurrentMdl] std::ptr::null_mut());
+            }
+            Misdeed::EndlessMemory => {
+                let parts = parts_mut(nbl);
+                parts.push(0, 0);
+                if let Some(&(mdl, ..)) = parts.mdls.last() {
+                    put!(mdl => [Next] mdl);
+                }
+                put!(nb => [DataLength] get!(nb => DataLength) + 1);
+            }
+            Misdeed::NoBuffer => put!(nbl => [FirstNetBuffer] std::ptr::null_mut()),
+        }
         Some(nbl)
     }
 
@@ -186,7 +220,12 @@ impl Buffers {
         if self.recycles() {
             let mut cache = self.cache.lock();
             for nbl in nbl::chain(chain) {
-                cache.push(nbl as usize);
+                let parts = parts_mut(nbl);
+                if parts.spoiled || !parts.more.is_empty() {
+                    self.destroy(nbl);
+                } else {
+                    cache.push(nbl as usize);
+                }
                 count += 1;
             }
         } else {
@@ -211,7 +250,11 @@ impl Buffers {
     fn destroy(&self, nbl: Nbl) {
         let parts = parts(nbl).cast_mut();
         // SAFETY: made by `Box::into_raw` in `build`, and the NBL is used no more.
-        drop(unsafe { Box::from_raw(parts) });
+        let mut parts = unsafe { Box::from_raw(parts) };
+        for (nb, _) in parts.more.drain(..) {
+            self.buffers.free_buffer(nb);
+        }
+        drop(parts);
         self.pool.free_nbl(nbl);
     }
 }
@@ -225,6 +268,52 @@ impl Drop for Buffers {
 }
 
 impl Parts {
+    /// Memory with a frame in it.
+    fn of(data: &[u8], layout: &Layout) -> Parts {
+        let mut pieces: Vec<usize> = Vec::new();
+        let mut left = data.len();
+        for &size in &layout.splits {
+            let take = size.min(left);
+            if take == 0 {
+                break;
+            }
+            pieces.push(take);
+            left -= take;
+        }
+        if left > 0 || pieces.is_empty() {
+            pieces.push(left);
+        }
+        let mut parts = Parts {
+            more: Vec::new(),
+            spoiled: false,
+            mdls: Vec::new(),
+            first: std::ptr::null_mut(),
+            data_offset: layout.backfill as u32,
+            capacity: 0,
+        };
+        let last = pieces.len() - 1;
+        for (index, &piece) in pieces.iter().enumerate() {
+            let front = if index == 0 { layout.backfill } else { 0 };
+            let back = if index == last { layout.trailing } else { 0 };
+            parts.push(front + piece + back, layout.skew);
+            if index == last {
+                parts.capacity = piece + back;
+            } else {
+                parts.capacity += piece;
+                if layout.empty_mdls {
+                    parts.push(0, layout.skew);
+                }
+            }
+        }
+        nbl::write(parts.first, layout.backfill, data);
+        parts
+    }
+
+    /// Has a NET_BUFFER describe the frame.
+    fn describe(&self, nb: nbl::Nb, len: usize) {
+        pool::describe(nb, self.first, self.data_offset as usize, len);
+    }
+
     fn push(&mut self, len: usize, skew: usize) {
         let base = memory::allocate(len + skew);
         assert!(!base.is_null(), "the host is out of memory");
@@ -249,6 +338,16 @@ impl Drop for Parts {
 
 fn parts(nbl: Nbl) -> *const Parts {
     get!(nbl => MiniportReserved)[1].cast()
+}
+
+fn parts_mut<'a>(nbl: Nbl) -> &'a mut Parts {
+    // SAFETY: made by `Box::into_raw` in `build`; only the thread that has the NBL looks at it.
+    unsafe { &mut *parts(nbl).cast_mut() }
+}
+
+/// Whether all of a NET_BUFFER's data is there.
+pub(crate) fn is_readable(nb: nbl::Nb) -> bool {
+    nbl::read(nb, &mut Vec::new())
 }
 
 /// Puts another frame into a recycled NBL of the plain layout.
@@ -276,6 +375,9 @@ fn refill(nbl: Nbl, data: &[u8]) {
 /// A driver that has changed where the data starts must have changed it back.
 fn check_restored(nbl: Nbl) {
     let parts = parts(nbl);
+    if get!(parts => spoiled) {
+        return;
+    }
     let nb = get!(nbl => FirstNetBuffer);
     let (chain, offset) = (get!(nb => MdlChain), get!(nb => DataOffset));
     if strict() && (chain != get!(parts => first) || offset != get!(parts => data_offset)) {

@@ -65,10 +65,12 @@ pub(crate) struct End {
     /// NBLs that are held, or on their way back from there.
     pub(crate) held_count: std::sync::atomic::AtomicI64,
     pub(crate) device: Option<Arc<dyn Device>>,
+    /// Frames that cannot be read are left out: the NIC makes some on purpose.
+    pub(crate) lenient: bool,
 }
 
 impl End {
-    pub(crate) fn new(device: Option<Arc<dyn Device>>) -> End {
+    pub(crate) fn new(device: Option<Arc<dyn Device>>, lenient: bool) -> End {
         End {
             counts: Counts::default(),
             collect: AtomicBool::new(device.is_none()),
@@ -78,6 +80,7 @@ impl End {
             held: Mutex::new(Vec::new()),
             held_count: std::sync::atomic::AtomicI64::new(0),
             device,
+            lenient,
         }
     }
 
@@ -141,7 +144,9 @@ impl End {
         let mut batch = Vec::new();
         for nbl in nbl::chain(chain) {
             for nb in nbl::buffers(nbl) {
-                batch.push(buffers::frame_of(nbl, nb));
+                if !self.lenient || buffers::is_readable(nb) {
+                    batch.push(buffers::frame_of(nbl, nb));
+                }
             }
         }
         if let Some(device) = &self.device {

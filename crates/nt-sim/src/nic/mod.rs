@@ -6,6 +6,7 @@ mod device;
 mod end;
 mod frame;
 mod layout;
+mod misdeed;
 mod oids;
 pub(crate) mod rss;
 mod stack;
@@ -27,6 +28,7 @@ pub use self::{
     end::Counters,
     frame::{Frame, FrameInfo},
     layout::Layout,
+    misdeed::Misdeed,
     oids::SeenOid,
 };
 use crate::{
@@ -53,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) stack: Option<Arc<dyn Device>>,
     /// Advanced settings: registry values of the adapter.
     pub(crate) settings: Vec<(String, String)>,
+    /// It may break the rules of NDIS.
+    pub(crate) lawless: bool,
 }
 
 /// A virtual NIC.
@@ -81,6 +85,8 @@ pub(crate) struct Nic {
     pub(crate) oids: oids::Settings,
     /// Requests are left pending and completed from a DPC.
     pub(crate) oids_later: AtomicBool,
+    /// The rules that it has broken.
+    pub(crate) broken: misdeed::Record,
 }
 
 impl Nic {
@@ -111,8 +117,8 @@ impl Nic {
             inline: config.inline,
             stack_sets_rss: config.rss && config.queues > 1,
             rss: RwLock::new(rss::Rss::new(config.queues, cpus)),
-            wire: End::new(config.wire),
-            stack: End::new(config.stack),
+            wire: End::new(config.wire, config.lawless),
+            stack: End::new(config.stack, config.lawless),
             rx: buffers::Buffers::new(config.rx_layout, capacity),
             tx: buffers::Buffers::new(config.tx_layout, capacity),
             adapter: OnceLock::new(),
@@ -125,6 +131,7 @@ impl Nic {
             stack_failed: AtomicU64::new(0),
             oids: oids::Settings::default(),
             oids_later: AtomicBool::new(false),
+            broken: misdeed::Record::new(config.lawless),
         });
         let bottom = miniport.unwrap_or_else(|| Box::new(wire::Bottom(Arc::clone(&nic))));
         let adapter = ndis::add_adapter(&config.name, general, bottom);

@@ -160,6 +160,31 @@ impl Nic {
         sent
     }
 
+    /// Sends lists of several frames each down. Returns how many frames were handed over.
+    pub(crate) fn send_lists(&self, lists: &[Vec<Frame>]) -> u64 {
+        let layer = self.binding();
+        let mut sent = 0;
+        for batch in lists.chunks(self.chain) {
+            let mut chain = ChainBuilder::new();
+            let (mut frames, mut bytes) = (0, 0);
+            for list in batch {
+                let Some(nbl) = self.tx.make_list(list) else {
+                    self.stack.note_dropped(list.len() as u64);
+                    continue;
+                };
+                // What travels beside the bytes is the list's.
+                put_info(nbl, &list[0].info);
+                put!(nbl => [SourceHandle] layer.handle());
+                put!(nbl => [Status] NDIS_STATUS_SUCCESS);
+                frames += list.len() as u64;
+                bytes += list.iter().map(|frame| frame.len() as u64).sum::<u64>();
+                chain.push(nbl);
+            }
+            sent += self.send_frames(layer, chain, frames, bytes);
+        }
+        sent
+    }
+
     /// Sends `total` frames, taken in turn from `frames`, on the calling thread, in chains, with recycled buffers: the
     /// stack at full speed. Returns how many the stack below took.
     pub(crate) fn pour(&self, frames: &[Frame], total: u64) -> u64 {
@@ -202,10 +227,21 @@ impl Nic {
 
     /// Hands a chain of frames of `bytes` bytes to the stack below; returns how many it took.
     fn send_chain(&self, layer: &'static Layer, chain: ChainBuilder, bytes: u64) -> u64 {
+        let frames = u64::from(chain.len);
+        self.send_frames(layer, chain, frames, bytes)
+    }
+
+    /// As [`Nic::send_chain`], for lists of several frames.
+    fn send_frames(
+        &self,
+        layer: &'static Layer,
+        chain: ChainBuilder,
+        count: u64,
+        bytes: u64,
+    ) -> u64 {
         if chain.is_empty() {
             return 0;
         }
-        let count = u64::from(chain.len);
         let first = chain.finish();
         let open = layer.pass(|| {
             self.stack.note_sent(count, bytes);

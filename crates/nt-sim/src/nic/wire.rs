@@ -104,6 +104,10 @@ impl crate::ndis::layer::Bottom for Bottom {
     fn is_builtin(&self) -> bool {
         true
     }
+
+    fn excuses(&self, rule: crate::verifier::Rule, _: &str) -> bool {
+        self.0.broken.note(rule)
+    }
 }
 
 impl Nic {

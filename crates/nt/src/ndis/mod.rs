@@ -19,7 +19,7 @@ pub use self::filter::{
     Attach, Datapath, Filter, FilterConfig, FilterDriver, FilterModule, FilterRegistration, Flags,
     Receive, Restart, StatusView,
 };
-pub use self::net_buffer::{NetBuffer, NetBuffers, Segments};
+pub use self::net_buffer::{Extent, NetBuffer, NetBuffers, Segments};
 pub use self::oid::{OidRequest, OidView};
 pub use self::packet::{Packet, PacketPool};
 pub use self::packet_queue::{PacketQueue, PacketRef, Run};

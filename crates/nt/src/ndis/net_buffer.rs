@@ -8,6 +8,20 @@ use super::buffer::Nbl;
 use crate::memory::{copy_bytes, system_address};
 use crate::sys::{MDL, NET_BUFFER};
 
+/// How much of a packet its memory descriptor lists describe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// A piece of it cannot be mapped.
+    Unmapped,
+    /// Less than its length: whoever made it has broken the rules.
+    Short,
+}
+
+/// More memory descriptor lists than any packet has: a chain of more is taken for one that goes round in a circle.
+const MOST_PIECES: u32 = 8192;
+
 /// The packets of a list.
 #[derive(Clone, Debug)]
 pub struct NetBuffers<'a> {
@@ -93,6 +107,29 @@ impl<'a> NetBuffer<'a> {
         // SAFETY: null, or part of a list that is borrowed.
         let bytes = unsafe { mdl.as_ref() }.map_or(0, |mdl| mdl.ByteCount as usize);
         bytes.saturating_sub(offset) >= rest
+    }
+
+    /// Whether the packet is all there. Only of such a packet may pieces be looked at without an end in sight.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        let mut pieces = self.pieces();
+        // SAFETY: null, or part of a list that is borrowed.
+        let first = unsafe { pieces.mdl.as_ref() }.map_or(0, |mdl| mdl.ByteCount as usize);
+        if pieces.offset > first {
+            return Extent::Short;
+        }
+        for _ in 0..MOST_PIECES {
+            match pieces.advance() {
+                None => break,
+                Some(None) => return Extent::Unmapped,
+                Some(Some(_)) => {}
+            }
+        }
+        if pieces.rest == 0 {
+            Extent::Whole
+        } else {
+            Extent::Short
+        }
     }
 
     /// Copies bytes of the packet from an offset on, as many as there are; returns how many.

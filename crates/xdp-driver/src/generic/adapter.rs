@@ -1,5 +1,7 @@
 //! The filter on one adapter.
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use nt::irql::Raised;
 use nt::ndis::{
     Datapath, Filter, FilterModule, Flags, NblChain, NblQueue, OidRequest, Receive, Restart, Run,
@@ -7,10 +9,10 @@ use nt::ndis::{
 };
 use nt::sync::Published;
 use nt::sys::{
-    NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG, NET_PNP_EVENT_NOTIFICATION, NetEventFilterPreDetach,
-    OID_GEN_RECEIVE_SCALE_PARAMETERS,
+    NDIS_STATUS_PAUSED, NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG, NET_PNP_EVENT_NOTIFICATION,
+    NetEventFilterPreDetach, OID_GEN_RECEIVE_SCALE_PARAMETERS,
 };
-use nt::{Arc, Box, Passive, Result, Tag};
+use nt::{Arc, Box, Passive, Result, Status, Tag};
 
 use super::{inspect, offload, rss};
 use crate::driver::Services;
@@ -27,6 +29,8 @@ pub(crate) struct Adapter {
     if_index: u32,
     services: Arc<Services>,
     interface: Published<Arc<Interface>>,
+    /// Nothing may go through while the module is paused, whoever brings it.
+    paused: AtomicBool,
 }
 
 impl Adapter {
@@ -36,6 +40,7 @@ impl Adapter {
             if_index,
             services,
             interface: Published::empty(),
+            paused: AtomicBool::new(true),
         }
     }
 
@@ -67,6 +72,31 @@ impl Adapter {
     fn disappear(&self, passive: Passive<'_>) {
         if let Some(interface) = self.interface() {
             interface.remove(passive);
+        }
+    }
+
+    #[inline]
+    fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// Gives back what came to be sent while the module is paused: whoever brought it has broken the rules.
+    #[cold]
+    fn refuse_send(&self, chain: NblChain, flags: Flags) {
+        let mut refused = NblQueue::new();
+        for mut list in chain {
+            list.set_status(Status(NDIS_STATUS_PAUSED));
+            refused.push_back(list);
+        }
+        self.filter
+            .send_complete(refused.into_chain(), flags.level_only());
+    }
+
+    /// As [`Adapter::refuse_send`], for what was received; what is only lent is the lender's anyway.
+    #[cold]
+    fn refuse_receive(&self, chain: NblChain, receive: Receive) {
+        if !receive.is_lent() {
+            self.filter.return_chain(chain, receive.flags.level_only());
         }
     }
 
@@ -110,6 +140,7 @@ impl FilterModule for Adapter {
             Some(interface) => Ok(interface),
             None => self.appear(passive),
         };
+        self.paused.store(false, Ordering::Release);
         // A restart without attributes says nothing about the MTU: what was known stays.
         let max_frame = restart.mtu().map(|mtu| mtu.saturating_add(ETHERNET_HEADER));
         if let Ok(interface) = interface {
@@ -122,6 +153,7 @@ impl FilterModule for Adapter {
         if let Some(interface) = self.interface() {
             interface.pause(passive);
         }
+        self.paused.store(true, Ordering::Release);
     }
 
     fn detach(self, passive: Passive<'_>) {
@@ -130,6 +162,9 @@ impl FilterModule for Adapter {
     }
 
     fn send(&self, chain: NblChain, port: u32, flags: Flags) {
+        if self.is_paused() {
+            return self.refuse_send(chain, flags);
+        }
         let raised = Raised::to_dispatch();
         match self.interface.read(raised.token()) {
             Some(interface) => inspect::send(interface, chain, port, flags, raised.token()),
@@ -143,6 +178,9 @@ impl FilterModule for Adapter {
     }
 
     fn receive(&self, chain: NblChain, receive: Receive) {
+        if self.is_paused() {
+            return self.refuse_receive(chain, receive);
+        }
         let raised = Raised::to_dispatch();
         match self.interface.read(raised.token()) {
             Some(interface) => inspect::receive(interface, chain, receive, raised.token()),

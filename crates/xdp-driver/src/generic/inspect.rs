@@ -5,7 +5,7 @@
 //! rules in place.
 
 use nt::Dispatch;
-use nt::ndis::{Flags, Nbl, NblChain, NblQueue, NblRef, NetBuffer, Receive};
+use nt::ndis::{Extent, Flags, Nbl, NblChain, NblQueue, NblRef, NetBuffer, Receive};
 use xdp_packet::{Frame, Tail};
 
 use super::forward::Outgoing;
@@ -233,6 +233,7 @@ struct Tally<'a> {
     discontiguous: u32,
     misdirected: u32,
     unmapped: u32,
+    malformed: u32,
     loopback: u32,
 }
 
@@ -263,6 +264,7 @@ impl<'a> Tally<'a> {
         count(counters.discontiguous(), self.discontiguous);
         count(counters.misdirected(), self.misdirected);
         count(queue.generic.mapping_failures(), self.unmapped);
+        count(queue.generic.malformed(), self.malformed);
         count(queue.generic.loopback_skipped(), self.loopback);
     }
 }
@@ -302,10 +304,17 @@ fn inspect(
             // A list goes where its first frame goes.
             verdict.get_or_insert(found);
         }
-        verdicts.push(verdict.unwrap_or(Verdict::Pass));
+        // A list without a frame is not passed on: others may rely on there being one.
+        verdicts.push(verdict.unwrap_or_else(|| {
+            tally.malformed += 1;
+            Verdict::Drop
+        }));
     }
     delivery.flush();
     tally.note(queue);
+    if tally.malformed != 0 {
+        interface.fail_queue(queue);
+    }
     interface
         .trace()
         .note(TraceEvent::RX_INSPECT_RING_STOP, this);
@@ -330,9 +339,16 @@ fn decide<'a>(
         plan.rule(&Frame::new(first))
     } else {
         tally.discontiguous += 1;
-        if buffer.segments().any(|segment| segment.is_none()) {
-            tally.unmapped += 1;
-            return Verdict::Drop;
+        match buffer.extent() {
+            Extent::Whole => {}
+            Extent::Unmapped => {
+                tally.unmapped += 1;
+                return Verdict::Drop;
+            }
+            Extent::Short => {
+                tally.malformed += 1;
+                return Verdict::Drop;
+            }
         }
         let rest = Rest {
             buffer,

@@ -1,29 +1,29 @@
-//! Programs and sockets on the queues of an interface.
+//! What is on the queues of an interface, and binding sockets to them.
 
 use core::ptr;
-use core::sync::atomic::Ordering;
 
 use nt::{Arc, Box, Passive, Result, Status, Vec};
 
 use super::insertion::Use;
 use super::{Control, Hook, Interface, RxQueue, TxQueue, Way};
-use crate::counters::{QueueName, RxInstances, TxInstances};
-use crate::program::{Hits, Plan, ProgramRules, Queues};
-use crate::settings::Setting;
+use crate::counters::{
+    GenericRxCounters, GenericTxCounters, Instances, QueueName, RxCounters, TxCounters,
+};
+use crate::program::Plan;
 use crate::socket::Socket;
 
 /// What is on a queue where frames are inspected.
 pub(super) struct RxControl {
-    instances: Option<RxInstances>,
-    standby: Option<Box<Plan>>,
-    programs: u32,
+    instances: Option<Instances<RxCounters, GenericRxCounters>>,
+    pub(super) standby: Option<Box<Plan>>,
+    pub(super) programs: u32,
     sockets: Vec<Arc<Socket>>,
     offloads: RxOffloads,
 }
 
 /// What is on a queue through which sockets send.
 pub(super) struct TxControl {
-    instances: Option<TxInstances>,
+    instances: Option<Instances<TxCounters, GenericTxCounters>>,
     sockets: Vec<Arc<Socket>>,
     offloads: TxOffloads,
     activated: bool,
@@ -66,7 +66,7 @@ impl RxControl {
     }
 
     /// What was set for a queue goes with the last who uses it.
-    fn forget_if_unused(&mut self) {
+    pub(super) fn forget_if_unused(&mut self) {
         if self.programs == 0 && self.sockets.is_empty() {
             self.offloads = RxOffloads::default();
             self.instances = None;
@@ -90,6 +90,19 @@ impl TxControl {
     pub(super) fn sockets(&self) -> &[Arc<Socket>] {
         &self.sockets
     }
+}
+
+/// A queue of a direction, with what is on it.
+fn parts<'a, Queue, On>(
+    queues: &'a [Box<[Queue]>; 2],
+    on: &'a mut [Vec<On>; 2],
+    way: Way,
+    id: u32,
+) -> Result<(&'a Queue, &'a mut On)> {
+    let at = id as usize;
+    let queue = queues.get(way.index()).and_then(|queues| queues.get(at));
+    let on = on.get_mut(way.index()).and_then(|on| on.get_mut(at));
+    queue.zip(on).ok_or(Status::INVALID_PARAMETER)
 }
 
 fn take(sockets: &mut Vec<Arc<Socket>>, socket: &Socket) {
@@ -116,128 +129,14 @@ const fn needs(hook: Hook) -> Use {
     }
 }
 
-/// A program on queues of an interface.
-pub(crate) struct Attachment {
-    interface: Arc<Interface>,
-    way: Way,
-    queues: Queues,
-    program: u64,
-}
-
-impl Attachment {
-    /// Attaches a program to one queue or to all: to all that were asked for or to none.
-    pub(crate) fn new(
-        interface: &Arc<Interface>,
-        way: Way,
-        queues: Queues,
-        program: &Arc<ProgramRules>,
-        passive: Passive<'_>,
-    ) -> Result<Self> {
-        let hook = Hook {
-            way,
-            inspects: true,
-        };
-        let limit = Setting::GENERIC_RX_FWD_BUFFER_LIMIT;
-        let limit = interface.services().settings.get(limit, passive);
-        interface.forwarder.limit.store(limit, Ordering::Relaxed);
-        let restart = {
-            let mut control = interface.lock(passive)?;
-            let range = queues.range(interface.queue_count());
-            if range.is_empty() || range.end > interface.queue_count() {
-                return Err(Status::INVALID_PARAMETER);
-            }
-            program.check_targets()?;
-            for id in range.clone() {
-                if let Err(status) = interface.attach(&mut control, way, id, program, passive) {
-                    for id in range.start..id {
-                        interface.detach(&mut control, way, id, program.id(), passive);
-                    }
-                    return Err(status);
-                }
-            }
-            interface.begin_use(hook)
-        };
-        interface.wait_inserted(hook, restart, passive);
-        Ok(Self {
-            interface: interface.clone(),
-            way,
-            queues,
-            program: program.id(),
-        })
-    }
-
-    /// Detaches the program: on return no frame is inspected with its rules.
-    pub(crate) fn detach(self, passive: Passive<'_>) {
-        // An interface that was removed has detached all programs itself.
-        let Ok(mut control) = self.interface.lock(passive) else {
-            return;
-        };
-        for id in self.queues.range(self.interface.queue_count()) {
-            self.interface
-                .detach(&mut control, self.way, id, self.program, passive);
-        }
-        let hook = Hook {
-            way: self.way,
-            inspects: true,
-        };
-        self.interface.end_use(hook, passive);
-    }
-}
-
-impl Attachment {
-    /// What the program's rules have decided on, on each of its queues.
-    pub(crate) fn each_hits(&self, passive: Passive<'_>, mut each: impl FnMut(u32, &Hits)) {
-        let control = self.interface.control.read(passive);
-        let queues = control.rx.get(self.way.index()).into_iter();
-        let range = self.queues.range(self.interface.queue_count());
-        for (id, on) in (0..).zip(queues.flat_map(|queues| queues.iter())) {
-            let plan = on.standby.as_ref().filter(|_| range.contains(&id));
-            if let Some(hits) = plan.and_then(|plan| plan.hits(self.program)) {
-                each(id, hits);
-            }
-        }
-    }
-}
-
 impl Interface {
-    fn attach(
-        &self,
-        control: &mut Control,
-        way: Way,
-        id: u32,
-        program: &Arc<ProgramRules>,
-        passive: Passive<'_>,
-    ) -> Result<()> {
-        let (queue, on) = self.rx_parts(control, way, id)?;
-        self.publish_rx(queue, on, passive)?;
-        let added = queue.add(&mut on.standby, program, passive);
-        match added {
-            Ok(()) => on.programs += 1,
-            Err(_) => on.forget_if_unused(),
-        }
-        added
-    }
-
-    fn detach(&self, control: &mut Control, way: Way, id: u32, program: u64, passive: Passive<'_>) {
-        if let Ok((queue, on)) = self.rx_parts(control, way, id) {
-            queue.remove(&mut on.standby, program, passive);
-            on.programs = on.programs.saturating_sub(1);
-            on.forget_if_unused();
-        }
-    }
-
-    fn rx_parts<'a>(
+    pub(super) fn rx_parts<'a>(
         &'a self,
         control: &'a mut Control,
         way: Way,
         id: u32,
     ) -> Result<(&'a RxQueue, &'a mut RxControl)> {
-        let queue = self.rx_queue(way, id);
-        let on = control
-            .rx
-            .get_mut(way.index())
-            .and_then(|queues| queues.get_mut(id as usize));
-        queue.zip(on).ok_or(Status::INVALID_PARAMETER)
+        parts(&self.rx, &mut control.rx, way, id)
     }
 
     fn tx_parts<'a>(
@@ -246,29 +145,39 @@ impl Interface {
         way: Way,
         id: u32,
     ) -> Result<(&'a TxQueue, &'a mut TxControl)> {
-        let queue = self.tx_queue(way, id);
-        let on = control
-            .tx
-            .get_mut(way.index())
-            .and_then(|queues| queues.get_mut(id as usize));
-        queue.zip(on).ok_or(Status::INVALID_PARAMETER)
+        parts(&self.tx, &mut control.tx, way, id)
+    }
+
+    /// What the counters of a queue are published as; queues of the unusual hooks have a suffix.
+    const fn queue_name(&self, hook: Hook, queue: u32) -> QueueName {
+        let suffix = match (hook.way, hook.inspects) {
+            (Way::Up, true) | (Way::Down, false) => "",
+            (Way::Down, true) => "_tx",
+            (Way::Up, false) => "_rx",
+        };
+        QueueName {
+            if_index: self.index,
+            queue,
+            suffix,
+        }
     }
 
     /// Publishes the counters of a queue that gets its first user.
-    fn publish_rx(&self, queue: &RxQueue, on: &mut RxControl, passive: Passive<'_>) -> Result<()> {
+    pub(super) fn publish_rx(
+        &self,
+        queue: &RxQueue,
+        on: &mut RxControl,
+        passive: Passive<'_>,
+    ) -> Result<()> {
         if on.instances.is_none() {
-            let name = QueueName {
-                if_index: self.index,
-                queue: queue.id(),
-                suffix: match queue.way() {
-                    Way::Up => "",
-                    Way::Down => "_tx",
-                },
+            let hook = Hook {
+                way: queue.way(),
+                inspects: true,
             };
-            let sets = &self.services.counters;
-            let instances =
-                RxInstances::create(sets, name, &queue.counters, &queue.generic, passive)?;
-            on.instances = Some(instances);
+            let name = self.queue_name(hook, queue.id());
+            let sets = &self.services.counters.rx;
+            let (common, generic) = (&queue.counters, &queue.generic);
+            on.instances = Some(sets.publish(name, common, generic, passive)?);
         }
         Ok(())
     }
@@ -276,18 +185,14 @@ impl Interface {
     /// As [`Interface::publish_rx`].
     fn publish_tx(&self, queue: &TxQueue, on: &mut TxControl, passive: Passive<'_>) -> Result<()> {
         if on.instances.is_none() {
-            let name = QueueName {
-                if_index: self.index,
-                queue: queue.id(),
-                suffix: match queue.way() {
-                    Way::Up => "_rx",
-                    Way::Down => "",
-                },
+            let hook = Hook {
+                way: queue.way(),
+                inspects: false,
             };
-            let sets = &self.services.counters;
-            let instances =
-                TxInstances::create(sets, name, &queue.counters, &queue.generic, passive)?;
-            on.instances = Some(instances);
+            let name = self.queue_name(hook, queue.id());
+            let sets = &self.services.counters.tx;
+            let (common, generic) = (&queue.counters, &queue.generic);
+            on.instances = Some(sets.publish(name, common, generic, passive)?);
         }
         Ok(())
     }
@@ -322,6 +227,7 @@ impl Interface {
     ) -> Result<()> {
         let mut control = self.lock(passive)?;
         match self.rx_parts(&mut control, way, id) {
+            Ok((queue, _)) if queue.has_failed() => Err(Status::DEVICE_DATA_ERROR),
             Ok((queue, on)) => {
                 self.publish_rx(queue, on, passive)?;
                 let bound = on.sockets.push(socket.clone());
@@ -481,6 +387,34 @@ impl Interface {
         }
     }
 
+    /// Takes programs and sockets off the queues that have failed, as if their interface had gone.
+    pub(super) fn end_failed(&self, control: &mut Control, passive: Passive<'_>) {
+        self.end_inspection(control, RxQueue::has_failed, passive);
+    }
+
+    fn end_inspection(
+        &self,
+        control: &mut Control,
+        which: impl Fn(&RxQueue) -> bool,
+        passive: Passive<'_>,
+    ) {
+        for way in [Way::Up, Way::Down] {
+            for id in 0..self.queue_count() {
+                let Ok((queue, on)) = self.rx_parts(control, way, id) else {
+                    continue;
+                };
+                if which(queue) {
+                    queue.clear(passive);
+                    on.standby = None;
+                    on.programs = 0;
+                    for socket in &on.sockets {
+                        socket.lose_rx();
+                    }
+                }
+            }
+        }
+    }
+
     /// Removes the interface: sockets and programs are detached, and nothing attaches any more.
     pub(crate) fn remove(&self, passive: Passive<'_>) {
         self.services().interfaces.remove(self, passive);
@@ -490,19 +424,9 @@ impl Interface {
         }
         self.end_transmit(&mut control, passive);
         control.removed = true;
-        for way in [Way::Up, Way::Down] {
-            for id in 0..self.queue_count() {
-                let Ok((queue, on)) = self.rx_parts(&mut control, way, id) else {
-                    continue;
-                };
-                queue.clear(passive);
-                on.standby = None;
-                on.programs = 0;
-                on.instances = None;
-                for socket in &on.sockets {
-                    socket.lose_rx();
-                }
-            }
+        self.end_inspection(&mut control, |_| true, passive);
+        for on in control.rx.iter_mut().flat_map(|on| on.iter_mut()) {
+            on.instances = None;
         }
         for socket in &control.strays {
             socket.lose_rx();

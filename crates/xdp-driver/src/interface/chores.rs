@@ -6,7 +6,7 @@ use core::time::Duration;
 use nt::work::{Tick, Timer, Work, WorkItem};
 use nt::{Arc, Dispatch, Passive, Result};
 
-use super::Interface;
+use super::{Interface, RxQueue};
 use crate::settings::Setting;
 
 /// The kernel counts time in units of 100 ns.
@@ -17,6 +17,7 @@ pub(super) struct Chores {
     announce: WorkItem<Announce>,
     transmit: WorkItem<Transmit>,
     scaling: WorkItem<Scaling>,
+    failing: WorkItem<Failing>,
     idle: Timer<Idle>,
     /// What the timer runs, to be waited for.
     ticks: Arc<Idle>,
@@ -75,6 +76,19 @@ impl Work for Scaling {
     }
 }
 
+/// Takes programs and sockets off the queues on which the network card has broken the rules.
+struct Failing {
+    interface: Arc<Interface>,
+}
+
+impl Work for Failing {
+    fn run(&self, passive: Passive<'_>) {
+        if let Ok(mut control) = self.interface.lock(passive) {
+            self.interface.end_failed(&mut control, passive);
+        }
+    }
+}
+
 /// Runs when a direction of the data path has had no user for some time.
 struct Idle {
     expire: WorkItem<Expire>,
@@ -126,6 +140,9 @@ impl Interface {
         let scaling = Scaling {
             interface: this.clone(),
         };
+        let failing = Failing {
+            interface: this.clone(),
+        };
         let expire = Expire {
             interface: this.clone(),
         };
@@ -138,6 +155,7 @@ impl Interface {
             announce: WorkItem::new(tag, device, Arc::new(tag, announce)?)?,
             transmit: WorkItem::new(tag, device, Arc::new(tag, transmit)?)?,
             scaling: WorkItem::new(tag, device, Arc::new(tag, scaling)?)?,
+            failing: WorkItem::new(tag, device, Arc::new(tag, failing)?)?,
             idle: Timer::new(ticks.clone(), false)?,
             ticks,
         };
@@ -155,6 +173,7 @@ impl Interface {
             announce,
             transmit,
             scaling,
+            failing,
             idle,
             ticks,
         } = chores;
@@ -162,6 +181,7 @@ impl Interface {
         while announce.is_pending()
             || transmit.is_pending()
             || scaling.is_pending()
+            || failing.is_pending()
             || ticks.expire.is_pending()
         {
             self.rss.rest(passive);
@@ -179,6 +199,16 @@ impl Interface {
     pub(crate) fn continue_later(&self) {
         if let Some(chores) = &*self.chores.lock() {
             chores.transmit.queue();
+        }
+    }
+
+    /// Frames came on a queue that make no sense: nothing is inspected there until the adapter has been reset. Any level
+    /// up to DISPATCH_LEVEL.
+    pub(crate) fn fail_queue(&self, queue: &RxQueue) {
+        if queue.fail()
+            && let Some(chores) = &*self.chores.lock()
+        {
+            chores.failing.queue();
         }
     }
 

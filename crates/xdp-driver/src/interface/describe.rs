@@ -68,13 +68,14 @@ impl Interface {
                     hook: Hook { way, inspects }.id(),
                     programs: on.programs(),
                     sockets: on.sockets().len() as u32,
-                    reserved: 0,
+                    failed: queue.has_failed().into(),
                     counters: read(queue.counters.values()),
                     generic_counters: read(queue.generic.values()),
                     misdirected: queue.counters.misdirected().load(Ordering::Relaxed),
                     forward_short: queue.generic.forward_short().load(Ordering::Relaxed),
                     forward_paused: queue.generic.forward_paused().load(Ordering::Relaxed),
                     forward_failed: queue.generic.forward_failed().load(Ordering::Relaxed),
+                    malformed: queue.generic.malformed().load(Ordering::Relaxed),
                 });
             }
             let queues = self.tx.get(way.index()).into_iter();

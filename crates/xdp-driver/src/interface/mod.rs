@@ -1,5 +1,6 @@
 //! Interfaces: the adapters that programs and sockets attach to.
 
+mod attachment;
 mod bindings;
 mod chores;
 mod describe;
@@ -14,7 +15,7 @@ use nt::sync::{Published, PushLock, PushWriteGuard, SpinLock};
 use nt::{Arc, Box, Passive, Result, Status, Vec};
 use xdp_abi::hook::{Direction, HookId, Layer, SubLayer};
 
-pub(crate) use self::bindings::Attachment;
+pub(crate) use self::attachment::Attachment;
 use self::bindings::{RxControl, TxControl};
 use self::chores::Chores;
 use self::insertion::Insertion;

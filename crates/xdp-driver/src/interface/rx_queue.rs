@@ -1,7 +1,7 @@
 //! A queue where frames are inspected.
 
 use core::ptr;
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use nt::Passive;
 use nt::ndis::PacketQueue;
@@ -23,6 +23,8 @@ pub(crate) struct RxQueue {
     pub(crate) forwarding: AtomicU32,
     /// Packets for frames that are sent back, to be used again.
     pub(crate) kept: SpinLock<PacketQueue>,
+    /// The network card has broken the rules of NDIS on it.
+    failed: AtomicBool,
 }
 
 impl RxQueue {
@@ -35,6 +37,7 @@ impl RxQueue {
             generic: Arc::new(crate::TAG, GenericRxCounters::new())?,
             forwarding: AtomicU32::new(0),
             kept: SpinLock::new(PacketQueue::new()),
+            failed: AtomicBool::new(false),
         })
     }
 
@@ -48,6 +51,16 @@ impl RxQueue {
     #[inline]
     pub(crate) const fn way(&self) -> Way {
         self.way
+    }
+
+    /// Notes that frames came on it that make no sense; whether that is news.
+    pub(super) fn fail(&self) -> bool {
+        !self.failed.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether frames came on it that make no sense.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// A number that no other queue has as long as this one exists.

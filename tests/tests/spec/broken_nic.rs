@@ -1,0 +1,250 @@
+//! A network card's driver that breaks its contract has its queue failed; the machine goes on. Beyond the specification,
+//! which lets such a driver stop the system (10, section 1).
+
+use nt_sim::{Rule, nic::Layout, nic::Misdeed};
+use scenarios::{
+    Scene, Stage, counters, frames, matching, scene::eventually, socket::Setup, status::*,
+};
+use xdp_abi::{
+    sockopt::Sockopt,
+    xsk::{NotifyFlags, XskError},
+};
+
+/// What no frame of a sound card looks like.
+const MALFORMED: [Misdeed; 6] = [
+    Misdeed::Overlong(1),
+    Misdeed::Overlong(u32::MAX),
+    Misdeed::OffsetBeyondMemory,
+    Misdeed::NoMemory,
+    Misdeed::EndlessMemory,
+    Misdeed::NoBuffer,
+];
+
+fn stage() -> Stage {
+    Stage::new().lawless()
+}
+
+fn malformed(s: &Scene<'_>) -> u64 {
+    let counters = counters::GENERIC_RX.of_queue(s.lab, s.nic.if_index(), 0);
+    counters.get("Malformed Frames")
+}
+
+#[test]
+fn a_frame_that_makes_no_sense_fails_its_queue() {
+    for misdeed in MALFORMED {
+        stage().play(|s| {
+            let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
+            socket.fill_all();
+            let _program = s
+                .app
+                .program(s.nic)
+                .rule(matching::udp_dst(1).redirect(&socket.xsk))
+                .rule(matching::udp_dst(2).drop())
+                .create()
+                .unwrap();
+            s.arrive(frames::udp4(1, b"sound"));
+            assert_eq!(socket.received().len(), 1);
+            let broken = frames::udp4(1, b"not sound");
+            s.nic.wire().misbehave(broken, misdeed).unwrap();
+            assert_eq!(s.nic.broken_rules(), [Rule::NblBadNetBuffer], "{misdeed:?}");
+            assert_eq!(malformed(s), 1, "{misdeed:?}");
+            assert!(socket.received().is_empty() && s.passed().is_empty());
+            // The socket is told as if its interface had gone.
+            let lost = || socket.xsk.error(Sockopt::RX_ERROR) == XskError::INTERFACE_DETACH;
+            assert!(eventually(lost), "{misdeed:?}");
+            let poked = socket.xsk.poke(NotifyFlags::POKE_RX);
+            assert_eq!(poked.err(), Some(INVALID_DEVICE_STATE));
+            // Nothing is inspected on the queue any more.
+            s.arrive(frames::udp4(2, b"dropped before"));
+            assert_eq!(s.passed().len(), 1, "{misdeed:?}");
+        });
+    }
+}
+
+#[test]
+fn a_failed_queue_takes_no_programs_and_sockets_until_the_adapter_is_reset() {
+    stage().queues(2).cpus(2).play(|s| {
+        let program = |queue| {
+            let program = s.app.program(s.nic).queue(queue);
+            program.rule(matching::udp_dst(1).drop()).create()
+        };
+        let first = program(0).unwrap();
+        let second = program(1).unwrap();
+        let wire = s.nic.wire();
+        wire.misbehave(frames::udp4(1, b""), Misdeed::NoMemory)
+            .unwrap();
+        // Hash 0 goes to the queue of the processor that indicates it.
+        let failed = || (0..2).find(|queue| program(*queue).err() == Some(DEVICE_DATA_ERROR));
+        let failed = failed().expect("one queue has failed");
+        let bound = s.app.socket(s.nic, Setup::rx().queue(failed)).err();
+        assert_eq!(bound, Some(DEVICE_DATA_ERROR));
+        let all = s.app.program(s.nic).all_queues().create().err();
+        assert_eq!(all, Some(DEVICE_DATA_ERROR));
+        let other = s.app.socket(s.nic, Setup::rx().queue(1 - failed)).unwrap();
+        program(1 - failed).unwrap().close();
+        // What was on the queue is closed as ever.
+        first.close();
+        second.close();
+        other.xsk.close();
+        s.nic.reset().unwrap();
+        s.lab.settle().unwrap();
+        program(failed).unwrap();
+    });
+}
+
+#[test]
+fn broken_frames_that_are_only_lent_fail_the_queue_too() {
+    for misdeed in MALFORMED {
+        stage().play(|s| {
+            s.nic.wire().set_layout(Layout::contiguous().resources());
+            let _program = s
+                .app
+                .program(s.nic)
+                .rule(matching::udp_dst(1).l2fwd())
+                .create()
+                .unwrap();
+            let wire = s.nic.wire();
+            wire.misbehave(frames::udp4(1, b"x"), misdeed).unwrap();
+            assert_eq!(malformed(s), 1, "{misdeed:?}");
+            assert!(s.sent().is_empty() && s.passed().is_empty());
+        });
+    }
+}
+
+#[test]
+fn a_broken_frame_is_never_sent_back_with_memory_of_others_behind_it() {
+    stage().play(|s| {
+        let _program = s
+            .app
+            .program(s.nic)
+            .rule(matching::all().l2fwd())
+            .create()
+            .unwrap();
+        // What the packet had before is not to be seen.
+        s.arrive(frames::numbered(1, 1500));
+        assert_eq!(s.sent().len(), 1);
+        let wire = s.nic.wire();
+        let short = frames::numbered(2, 60);
+        wire.misbehave(short, Misdeed::Overlong(900)).unwrap();
+        assert!(s.sent().is_empty());
+        assert_eq!(malformed(s), 1);
+    });
+}
+
+#[test]
+fn without_programs_broken_frames_are_none_of_our_business() {
+    stage().play(|s| {
+        for misdeed in MALFORMED {
+            let wire = s.nic.wire();
+            wire.misbehave(frames::udp4(1, b""), misdeed).unwrap();
+        }
+        s.arrive(frames::udp4(1, b""));
+        assert_eq!(s.passed().len(), 1);
+        // With the filter in the path, and nobody who looks at frames.
+        let _sender = s.app.socket(s.nic, Setup::tx()).unwrap();
+        let _idle = s.app.program(s.nic).create().unwrap();
+        s.arrive(frames::udp4(1, b""));
+        assert_eq!(s.passed().len(), 1);
+    });
+}
+
+#[test]
+fn two_frames_in_a_received_list_are_both_inspected() {
+    stage().play(|s| {
+        let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
+        socket.fill_all();
+        let _program = s
+            .app
+            .program(s.nic)
+            .rule(matching::all().redirect(&socket.xsk))
+            .create()
+            .unwrap();
+        let wire = s.nic.wire();
+        let frame = frames::udp4(1, b"twice");
+        wire.misbehave(frame.clone(), Misdeed::SecondBuffer)
+            .unwrap();
+        assert_eq!(socket.received_bytes(), [frame.clone(), frame]);
+        assert_eq!(malformed(s), 0);
+    });
+}
+
+#[test]
+fn a_wrong_number_of_lists_is_not_relied_upon() {
+    for count in [0, 2, 64, u32::MAX] {
+        stage().play(|s| {
+            let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
+            socket.fill_all();
+            let _program = s
+                .app
+                .program(s.nic)
+                .rule(matching::udp_dst(1).redirect(&socket.xsk))
+                .create()
+                .unwrap();
+            for port in [1, 2] {
+                let wire = s.nic.wire();
+                let misdeed = Misdeed::WrongCount(count);
+                wire.misbehave(frames::udp4(port, b""), misdeed).unwrap();
+            }
+            assert_eq!(s.nic.broken_rules(), [Rule::NblCount; 2]);
+            assert_eq!(socket.received().len(), 1);
+            assert_eq!(s.passed().len(), 1, "passed on with the number it has");
+        });
+    }
+}
+
+#[test]
+fn frames_that_come_while_the_adapter_is_paused_go_back() {
+    for resources in [false, true] {
+        stage().play(|s| {
+            let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
+            socket.fill_all();
+            let _program = s
+                .app
+                .program(s.nic)
+                .rule(matching::udp_dst(1).redirect(&socket.xsk))
+                .rule(matching::udp_dst(2).l2fwd())
+                .create()
+                .unwrap();
+            if resources {
+                s.nic.wire().set_layout(Layout::contiguous().resources());
+            }
+            s.nic.pause().unwrap();
+            for port in 1..=3 {
+                let wire = s.nic.wire();
+                wire.misbehave(frames::udp4(port, b""), Misdeed::None)
+                    .unwrap();
+            }
+            assert_eq!(s.nic.broken_rules(), [Rule::NdisPausedTraffic; 3]);
+            assert!(socket.received().is_empty());
+            assert!(s.sent().is_empty() && s.passed().is_empty());
+            s.nic.restart().unwrap();
+            s.arrive(frames::udp4(1, b""));
+            s.arrive(frames::udp4(3, b""));
+            assert_eq!(socket.received().len(), 1, "all is as before");
+            assert_eq!(s.passed().len(), 1);
+        });
+    }
+}
+
+#[test]
+fn hashes_of_any_value_lead_to_a_queue() {
+    stage().queues(2).play(|s| {
+        let _program = s
+            .app
+            .program(s.nic)
+            .all_queues()
+            .rule(matching::udp_dst(1).drop())
+            .create()
+            .unwrap();
+        for hash in [1, 0x7f, 0x80, 0xffff_ffff, 0x8000_0000] {
+            for hash_info in [0, 1, 0xffff_ffff] {
+                let mut frame = nt_sim::nic::Frame::from(frames::udp4(1, b""));
+                frame.info.hash = hash;
+                frame.info.hash_info = hash_info;
+                s.nic.wire().misbehave(frame, Misdeed::None).unwrap();
+            }
+        }
+        assert!(s.passed().is_empty());
+        assert!(s.nic.broken_rules().is_empty());
+    });
+}

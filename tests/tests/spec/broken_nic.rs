@@ -248,3 +248,147 @@ fn hashes_of_any_value_lead_to_a_queue() {
         assert!(s.nic.broken_rules().is_empty());
     });
 }
+
+const OID_GEN_RECEIVE_SCALE_CAPABILITIES: u32 = 0x0001_0203;
+const OID_GEN_RECEIVE_SCALE_PARAMETERS: u32 = 0x0001_0204;
+const OID_TCP_OFFLOAD_CURRENT_CONFIG: u32 = 0xFC01_020B;
+const NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG: i32 = 0x4002_0006;
+
+/// The filter works, whatever the network card has answered.
+fn works(s: &Scene<'_>, why: &str) {
+    s.nic.reset().unwrap();
+    s.lab.settle().unwrap();
+    let interface = s.app.interface(s.nic.if_index()).unwrap();
+    let capabilities = interface.rss_capabilities().unwrap();
+    assert!(
+        capabilities.number_of_indirection_table_entries <= 128,
+        "{why}"
+    );
+    interface.close();
+    let program = s.app.program(s.nic).all_queues();
+    let program = program
+        .rule(matching::udp_dst(1).drop())
+        .create()
+        .unwrap_or_else(|status| panic!("{why}: {status:?}"));
+    s.arrive(frames::udp4(1, b""));
+    s.arrive(frames::udp4(2, b""));
+    assert_eq!(s.passed().len(), 1, "{why}");
+    let socket = s.app.socket(s.nic, Setup::tx()).unwrap();
+    socket.send(0, &frames::numbered(1, 60));
+    socket.await_completions(1);
+    assert_eq!(s.sent().len(), 1, "{why}");
+    program.close();
+    socket.xsk.close();
+}
+
+#[test]
+fn answers_to_requests_may_be_of_any_length_and_content() {
+    let oids = [
+        OID_GEN_RECEIVE_SCALE_CAPABILITIES,
+        OID_GEN_RECEIVE_SCALE_PARAMETERS,
+        OID_TCP_OFFLOAD_CURRENT_CONFIG,
+    ];
+    for oid in oids {
+        stage().queues(2).play(|s| {
+            for len in [
+                0, 1, 3, 4, 19, 27, 28, 44, 155, 156, 1023, 1024, 1025, 70_000,
+            ] {
+                for byte in [0, 2, 0xff] {
+                    s.nic.answer_oid(oid, move |_| Ok(vec![byte; len]));
+                    let why = format!("{oid:#x}: {len} bytes of {byte:#x}");
+                    works(s, &why);
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn answers_may_claim_any_length() {
+    let oids = [
+        OID_GEN_RECEIVE_SCALE_CAPABILITIES,
+        OID_GEN_RECEIVE_SCALE_PARAMETERS,
+        OID_TCP_OFFLOAD_CURRENT_CONFIG,
+    ];
+    for oid in oids {
+        stage().queues(2).play(|s| {
+            for claimed in [0, 1, 1025, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
+                s.nic.claim_length(oid, claimed).unwrap();
+                works(s, &format!("{oid:#x} claims {claimed:#x} bytes"));
+            }
+        });
+    }
+}
+
+#[test]
+fn a_table_of_scaling_may_lie_anywhere_and_name_any_processor() {
+    let parameters = |offset: u32, size: u16, entry: [u8; 4]| -> Vec<u8> {
+        let mut bytes = vec![0x89, 2, 0x28, 0, 0, 0, 0, 0];
+        bytes.extend(0x101_u32.to_le_bytes());
+        bytes.extend(size.to_le_bytes());
+        bytes.extend([0; 2]);
+        bytes.extend(offset.to_le_bytes());
+        bytes.extend(40_u16.to_le_bytes());
+        bytes.extend([0; 2]);
+        bytes.extend(offset.wrapping_add(size.into()).to_le_bytes());
+        bytes.resize(0x2c, 0);
+        bytes.extend(entry.repeat(128));
+        bytes.extend([7; 40]);
+        bytes
+    };
+    stage().queues(2).play(|s| {
+        for offset in [0, 4, 0x2c, 0x2d, 500, 0xffff, u32::MAX, u32::MAX - 3] {
+            for size in [0, 1, 4, 12, 512, 516, 0xffff] {
+                for entry in [[0; 4], [0xff; 4], [0, 0, 64, 0], [1, 0, 0, 0]] {
+                    let answer = parameters(offset, size, entry);
+                    s.nic.answer_oid(
+                        OID_GEN_RECEIVE_SCALE_PARAMETERS,
+                        move |_| Ok(answer.clone()),
+                    );
+                    s.nic.reset().unwrap();
+                    // The same from the stack, which is answered and does not bring anything down.
+                    let answer = parameters(offset, size, entry);
+                    let _ = s
+                        .nic
+                        .stack()
+                        .set(OID_GEN_RECEIVE_SCALE_PARAMETERS, &answer)
+                        .unwrap();
+                    let frame = frames::udp4(1, b"");
+                    s.arrive(frame);
+                    assert_eq!(s.passed().len(), 1);
+                }
+            }
+        }
+        works(s, "any table");
+    });
+}
+
+#[test]
+fn indications_of_a_status_may_be_of_any_size() {
+    stage().play(|s| {
+        let setup = Setup::tx().extension(Sockopt::TX_OFFLOAD_CHECKSUM);
+        let socket = s.app.socket(s.nic, setup).unwrap();
+        let option = Sockopt::TX_OFFLOAD_CURRENT_CONFIG_CHECKSUM;
+        let before = socket.xsk.get_bytes(option, 10).bytes;
+        let code = NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG;
+        for claimed in [0, 1, 0x9c, u32::MAX] {
+            s.nic.indicate_empty_status(code, claimed).unwrap();
+        }
+        for len in (0..0x90).chain([0x400]) {
+            // Of another type, or too short: ignored.
+            s.nic.indicate_status(code, &vec![0xff; len]).unwrap();
+            s.nic.indicate_status(code, &vec![0; len]).unwrap();
+        }
+        for len in 0..0x60 {
+            let mut short = vec![0xa7, 1];
+            short.resize(len, 0xff);
+            s.nic.indicate_status(code, &short).unwrap();
+        }
+        s.lab.settle().unwrap();
+        assert_eq!(socket.xsk.get_bytes(option, 10).bytes, before);
+        assert!(
+            !s.nic.stack().take_statuses().is_empty(),
+            "passed up as they are"
+        );
+    });
+}

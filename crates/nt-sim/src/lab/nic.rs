@@ -347,6 +347,26 @@ impl<'lab> Nic<'lab> {
         self.lab.enter(|| self.nic.indicate_status(code, data))
     }
 
+    /// Indicates a status that claims to have `claimed` bytes with it, and has none.
+    ///
+    /// # Errors
+    /// When the NIC is not [lawless](NicBuilder::lawless), or the kernel stops.
+    pub fn indicate_empty_status(&self, code: i32, claimed: u32) -> Result<(), LabError> {
+        check_lawless(&self.nic)?;
+        self.lab
+            .enter(|| self.nic.indicate_empty_status(code, claimed))
+    }
+
+    /// Has answers to an OID claim that this many bytes were written and needed, whatever was.
+    ///
+    /// # Errors
+    /// When the NIC is not [lawless](NicBuilder::lawless).
+    pub fn claim_length(&self, oid: u32, bytes: u32) -> Result<(), LabError> {
+        check_lawless(&self.nic)?;
+        self.nic.claim(oid, bytes);
+        Ok(())
+    }
+
     /// How often the NIC's stack has been restarted.
     pub fn restarts(&self) -> u32 {
         self.nic
@@ -459,12 +479,7 @@ impl Wire<'_> {
     /// # Errors
     /// When the NIC is not [lawless](NicBuilder::lawless), or the kernel stops.
     pub fn misbehave(&self, frame: impl Into<Frame>, misdeed: Misdeed) -> Result<(), LabError> {
-        if !self.nic.broken.allowed {
-            return Err(LabError::Invalid(format!(
-                "{} keeps the rules: make it lawless first",
-                self.nic.name
-            )));
-        }
+        check_lawless(self.nic)?;
         let frame = frame.into();
         self.lab.enter(|| self.nic.misbehave(&frame, misdeed))
     }
@@ -716,6 +731,16 @@ impl Stack<'_> {
     pub fn set_layout(&self, layout: Layout) {
         self.nic.tx.set_layout(layout);
     }
+}
+
+fn check_lawless(nic: &nic::Nic) -> Result<(), LabError> {
+    if nic.broken.allowed {
+        return Ok(());
+    }
+    Err(LabError::Invalid(format!(
+        "{} keeps the rules: make it lawless first",
+        nic.name
+    )))
 }
 
 fn wait(lab: &Lab, name: &str, side: &str, end: &nic::End) -> Result<Frame, LabError> {

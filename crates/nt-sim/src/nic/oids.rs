@@ -85,6 +85,8 @@ pub(crate) struct Settings {
     seen: Mutex<Vec<SeenOid>>,
     /// Answers that a test supplies, by OID.
     answers: Mutex<std::collections::HashMap<u32, Answer>>,
+    /// How many bytes of answers are said to have been written or needed, where that is not the truth.
+    claims: Mutex<std::collections::HashMap<u32, u32>>,
 }
 
 /// Checksum in both directions for IPv4 and IPv6, LSOv2: what the NIC says it can do.
@@ -134,6 +136,16 @@ impl Nic {
     }
 
     fn query(&self, request: *mut NDIS_OID_REQUEST) -> i32 {
+        let status = self.query_truly(request);
+        let oid = get!(request => DATA.QUERY_INFORMATION.Oid);
+        if let Some(&claim) = self.oids.claims.lock().get(&oid) {
+            put!(request => [DATA.QUERY_INFORMATION.BytesNeeded] claim);
+            put!(request => [DATA.QUERY_INFORMATION.BytesWritten] claim);
+        }
+        status
+    }
+
+    fn query_truly(&self, request: *mut NDIS_OID_REQUEST) -> i32 {
         let q = get!(request => DATA.QUERY_INFORMATION);
         self.note(q.Oid, false, false, &[]);
         let answer = match self.answer(q.Oid, &[]) {
@@ -157,6 +169,17 @@ impl Nic {
     }
 
     fn method(&self, request: *mut NDIS_OID_REQUEST, direct: bool) -> i32 {
+        let status = self.method_truly(request, direct);
+        let oid = get!(request => DATA.METHOD_INFORMATION.Oid);
+        if let Some(&claim) = self.oids.claims.lock().get(&oid) {
+            put!(request => [DATA.METHOD_INFORMATION.BytesNeeded] claim);
+            put!(request => [DATA.METHOD_INFORMATION.BytesRead] claim);
+            put!(request => [DATA.METHOD_INFORMATION.BytesWritten] claim);
+        }
+        status
+    }
+
+    fn method_truly(&self, request: *mut NDIS_OID_REQUEST, direct: bool) -> i32 {
         let m = get!(request => DATA.METHOD_INFORMATION);
         let input = bytes(m.InformationBuffer.cast(), m.InputBufferLength as usize).to_vec();
         self.note(m.Oid, true, direct, &input);
@@ -411,6 +434,22 @@ impl Nic {
     /// Lets a function answer an OID.
     pub(crate) fn set_answer(&self, oid: u32, answer: Answer) {
         self.oids.answers.lock().insert(oid, answer);
+    }
+
+    /// Has the answers to an OID claim a length that is not theirs.
+    pub(crate) fn claim(&self, oid: u32, bytes: u32) {
+        self.oids.claims.lock().insert(oid, bytes);
+    }
+
+    /// Indicates a status that claims to have bytes with it, and has none.
+    pub(crate) fn indicate_empty_status(&self, code: i32, claimed: u32) {
+        let layer = self.miniport();
+        let mut s = NDIS_STATUS_INDICATION::zeroed();
+        s.Header = header(NDIS_OBJECT_TYPE_STATUS_INDICATION, 1, 0x70);
+        s.SourceHandle = layer.handle();
+        s.StatusCode = code;
+        s.StatusBufferSize = claimed;
+        pnp::indicate_status(layer, &raw mut s);
     }
 
     /// A set request from the stack end; its status.

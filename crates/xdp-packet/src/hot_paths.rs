@@ -2,7 +2,9 @@
 //! in it may lead to a panic.
 
 use crate::checksum::{self, Checksum};
-use crate::{Depth, Extended, Facts, Frame, Packet, Quic, Scratch};
+use core::net::SocketAddr;
+
+use crate::{Depth, Extended, Facts, Frame, Packet, Quic, Responder, Rewriter, Scratch};
 
 /// Parses a frame of any number of buffers.
 #[inline(never)]
@@ -87,6 +89,27 @@ pub fn hot_checksum_udp(ends: [[u8; 16]; 2], length: u32, datagram: &[u8]) -> u1
 #[must_use]
 pub fn hot_checksum_update(checksum: u16, old: &[u8; 16], new: &[u8; 16]) -> u16 {
     checksum::update_bytes(checksum, old, new)
+}
+
+/// Changes both ends of a packet, and turns it round.
+#[inline(never)]
+#[must_use]
+pub fn hot_rewrite(frame: &mut [u8], source: SocketAddr, destination: SocketAddr) -> bool {
+    let Some(mut rewriter) = Rewriter::new(frame) else {
+        return false;
+    };
+    rewriter.turn_round();
+    rewriter.set_macs(rewriter.source_mac(), Default::default());
+    rewriter.tcp_flags().is_some()
+        && rewriter.set_source(source).is_ok()
+        && rewriter.set_destination(destination).is_ok()
+}
+
+/// Answers a frame.
+#[inline(never)]
+#[must_use]
+pub fn hot_respond(responder: &Responder, room: &mut [u8], length: usize) -> Option<usize> {
+    responder.answer(room, length)
 }
 
 /// Panics if `at` is out of bounds: shows that the inspection finds such a thing.

@@ -22,6 +22,9 @@
 //!
 //! Every protocol has a view ([`Ipv4`]) over a byte array of the header's exact length, so that no accessor can fail, and a
 //! value ([`Ipv4Header`]) that can be changed and written out.
+//!
+//! Programs that send frames on or answer them change them where they are: [`Rewriter`] exchanges addresses and ports,
+//! [`Responder`] answers ARP, neighbour discovery and ping.
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -54,13 +57,15 @@ mod ipv6;
 mod packet;
 mod parse;
 mod quic;
+mod respond;
+mod rewrite;
 mod tcp;
 mod udp;
 mod values;
 
 #[cfg(feature = "alloc")]
 pub use build::FrameBuilder;
-pub use ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, MacAddr};
+pub use ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, InvalidMacAddr, MacAddr};
 pub use extended::{Extended, Fragment, VlanTag};
 pub use facts::Facts;
 pub use frame::{Frame, SCRATCH_SIZE, Scratch, Tail};
@@ -69,6 +74,8 @@ pub use ipv4::Ipv4;
 pub use ipv6::Ipv6;
 pub use packet::{Depth, Packet, protocol};
 pub use quic::{Quic, QuicIncomplete};
+pub use respond::Responder;
+pub use rewrite::{OtherFamily, Rewriter};
 pub use tcp::Tcp;
 pub use udp::Udp;
 pub use values::{EthernetHeader, Ipv4Header, Ipv6Header, TcpHeader, UdpHeader};

@@ -1,12 +1,14 @@
 //! Questions, and what smoltcp makes of the answers.
 
-use super::*;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use proptest::prelude::*;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol,
     Icmpv4Packet, Icmpv4Repr, Icmpv6Packet, Icmpv6Repr, Ipv4Packet, Ipv6Packet, NdiscRepr,
 };
-use xdp_packet::{FrameBuilder, MacAddr};
+use xdp_packet::{FrameBuilder, MacAddr, Responder};
 
 const ASKER: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const OURS: [u8; 6] = [2, 0, 0, 0, 0, 9];
@@ -15,16 +17,20 @@ const OUR_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
 const ASKER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xDB8, 0, 0, 0, 0, 0, 1);
 const OUR_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xDB8, 0, 0, 0, 0, 0, 9);
 
-const HOST: Host = Host {
-    mac: OURS,
-    v4: Some(OUR_V4),
-    v6: Some(OUR_V6),
+const HOST: Responder = Responder {
+    mac: MacAddr(OURS),
+    ipv4: Some(OUR_V4),
+    ipv6: Some(OUR_V6),
 };
 
-fn answered(frame: &[u8], host: &Host) -> Option<Vec<u8>> {
+fn answered(frame: &[u8], host: &Responder) -> Option<Vec<u8>> {
     let mut room = frame.to_vec();
-    room.resize(frame.len().max(LONGEST_GROWN), 0xEE);
-    let length = answer(&mut room, frame.len(), host)?;
+    room.resize(frame.len().max(Responder::ROOM_BYTES), 0xEE);
+    let before = room.clone();
+    let Some(length) = host.answer(&mut room, frame.len()) else {
+        assert_eq!(room, before, "what is not answered stays as it is");
+        return None;
+    };
     room.truncate(length);
     Some(room)
 }
@@ -85,7 +91,7 @@ fn arp_for_our_address_is_answered_and_for_others_is_not() {
     );
     assert_eq!(answered(&arp_request(ASKER_V4), &HOST), None);
     assert_eq!(answered(&reply, &HOST), None, "a reply is no question");
-    let without = Host { v4: None, ..HOST };
+    let without = Responder { ipv4: None, ..HOST };
     assert_eq!(answered(&arp_request(OUR_V4), &without), None);
 }
 
@@ -208,6 +214,55 @@ fn frames_cut_anywhere_are_survived() {
             if let Some(reply) = answered(&question[..length], &HOST) {
                 assert!(reply.len() >= 38, "{length} bytes were answered");
             }
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_finds_no_room_is_not_given() {
+    let question = with_hop_limit_255(solicitation(OUR_V6, ASKER_V6, &[]));
+    for room in question.len()..Responder::ROOM_BYTES {
+        let mut bytes = question.clone();
+        bytes.resize(room, 0);
+        let before = bytes.clone();
+        assert_eq!(HOST.answer(&mut bytes, question.len()), None);
+        assert_eq!(bytes, before);
+    }
+    assert_eq!(HOST.answer(&mut [], 1), None, "longer than its room");
+}
+
+#[test]
+fn addresses_are_given_one_of_each_version() {
+    let mut host = Responder::default();
+    host.set_address(OUR_V4.into());
+    host.set_address(OUR_V6.into());
+    assert_eq!((host.ipv4, host.ipv6), (Some(OUR_V4), Some(OUR_V6)));
+    host.set_address(ASKER_V4.into());
+    assert_eq!((host.ipv4, host.ipv6), (Some(ASKER_V4), Some(OUR_V6)));
+}
+
+proptest! {
+    #[test]
+    fn hostile_frames_are_survived(
+        which in 0..4_usize,
+        changes in prop::collection::vec((0..100_usize, any::<u8>()), 0..6),
+        length in 0..120_usize,
+    ) {
+        let mut frame = match which {
+            0 => arp_request(OUR_V4),
+            1 => builder().ipv4(ASKER_V4, OUR_V4).icmpv4(8, 0, b"1234").finish(),
+            2 => builder().ipv6(ASKER_V6, OUR_V6).icmpv6(128, 0, b"1234").finish(),
+            _ => with_hop_limit_255(solicitation(OUR_V6, ASKER_V6, &[])),
+        };
+        for (at, value) in changes {
+            if let Some(byte) = frame.get_mut(at) {
+                *byte = value;
+            }
+        }
+        frame.resize(length, 0);
+        if let Some(answer) = answered(&frame, &HOST) {
+            prop_assert!(answer.len() == frame.len() || answer.len() == Responder::ROOM_BYTES);
+            prop_assert_eq!(&answer[6..12], &OURS);
         }
     }
 }

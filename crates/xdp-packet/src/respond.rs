@@ -56,6 +56,16 @@ impl Responder {
     /// An answer may be longer than its question; with so much room, every question is answered.
     pub const ROOM_BYTES: usize = Ethernet::SIZE + Ipv6::SIZE + ADVERTISEMENT_BYTES as usize;
 
+    /// Makes one without an IP address.
+    #[must_use]
+    pub const fn new(mac: MacAddr) -> Self {
+        Self {
+            mac,
+            ipv4: None,
+            ipv6: None,
+        }
+    }
+
     /// Gives it an address, in place of the one of that version of IP that it had.
     pub fn set_address(&mut self, address: IpAddr) {
         match address {

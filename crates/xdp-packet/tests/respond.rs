@@ -233,7 +233,7 @@ fn an_answer_that_finds_no_room_is_not_given() {
 
 #[test]
 fn addresses_are_given_one_of_each_version() {
-    let mut host = Responder::default();
+    let mut host = Responder::new(MacAddr(OURS));
     host.set_address(OUR_V4.into());
     host.set_address(OUR_V6.into());
     assert_eq!((host.ipv4, host.ipv6), (Some(OUR_V4), Some(OUR_V6)));

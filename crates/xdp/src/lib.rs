@@ -4,6 +4,7 @@
 //! - [`Program`]: rules ([`Match`], [`Rule`], or a [`rulefile`]) attached to its queues.
 //! - [`Umem`] and [`Frame`]: memory that frames are received into and sent from without being copied.
 //! - [`Socket`]: receives what rules redirect to it, and sends.
+//! - `smoltcp::Device` (feature `smoltcp`): a TCP/IP stack in user mode over a socket; feature `tokio`: sockets in async code.
 //! - [`Map`]: sockets by queue. [`Inventory`]: what there is in the driver.
 //!
 //! All of it is safe code: a frame has one owner, is given up when it is sent, and cannot outlive its memory. Every
@@ -51,6 +52,8 @@ mod map;
 mod memory;
 mod program;
 pub mod rulefile;
+#[cfg(feature = "smoltcp")]
+pub mod smoltcp;
 mod socket;
 mod status;
 mod sys;

@@ -4,14 +4,12 @@
 
 #![forbid(unsafe_code)]
 
-mod answer;
-
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use answer::{Host, LONGEST_GROWN};
 use named_args::{Args, Failure, TICK, catch_interrupts, close, find, interrupted, sample};
 use xdp::{Batch, Interest, Interface, Match, Program, Socket, Umem};
+use xdp_packet::{MacAddr, Responder};
 
 const USAGE: &str = "\
 Usage: icmp_responder <INTERFACE> <ADDRESS>...
@@ -26,30 +24,26 @@ Example: icmp_responder lab:wire=if:veth1 192.0.2.9 2001:db8::9";
 
 fn main() -> ExitCode {
     sample(USAGE, |args| {
-        let (interface, mut host) = parse(args)?;
+        let (interface, mut responder) = parse(args)?;
         catch_interrupts()?;
         let interface = find(&interface)?;
-        host.mac = interface.mac().unwrap_or(host.mac);
-        respond(&interface, &host)?;
+        responder.mac = MacAddr(interface.mac().unwrap_or([2, 0, 0, 0, 0, 0x58]));
+        respond(&interface, &responder)?;
         close(interface)
     })
 }
 
-fn parse(mut args: Args) -> Result<(String, Host), String> {
+fn parse(mut args: Args) -> Result<(String, Responder), String> {
     let interface = args.positional("<INTERFACE>")?;
-    let mut host = Host {
-        mac: [2, 0, 0, 0, 0, 0x58],
-        v4: None,
-        v6: None,
-    };
-    host.add(args.positional::<IpAddr>("<ADDRESS>")?);
+    let mut responder = Responder::default();
+    responder.set_address(args.positional::<IpAddr>("<ADDRESS>")?);
     while !args.is_empty() {
-        host.add(args.positional::<IpAddr>("<ADDRESS>")?);
+        responder.set_address(args.positional::<IpAddr>("<ADDRESS>")?);
     }
-    Ok((interface, host))
+    Ok((interface, responder))
 }
 
-fn respond(interface: &Interface, host: &Host) -> Result<(), Failure> {
+fn respond(interface: &Interface, responder: &Responder) -> Result<(), Failure> {
     let umem = Umem::builder(interface).frames(256).build()?;
     let mut socket = Socket::builder(interface, &umem).queue(0).open()?;
     let program = Program::builder(interface)
@@ -66,11 +60,11 @@ fn respond(interface: &Interface, host: &Host) -> Result<(), Failure> {
         }
         socket.receive(&mut received);
         for mut frame in received.drain(..) {
+            // An answer is written over its question, and may be longer.
             let length = frame.len();
-            if frame.set_len(length.max(LONGEST_GROWN)).is_err() {
-                continue;
-            }
-            if let Some(answer) = answer::answer(&mut frame, length, host) {
+            if frame.set_len(length.max(Responder::ROOM_BYTES)).is_ok()
+                && let Some(answer) = responder.answer(&mut frame, length)
+            {
                 frame.truncate(answer);
                 answers.push(frame);
             }

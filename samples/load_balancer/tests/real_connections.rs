@@ -56,8 +56,10 @@ fn connections_are_spread_and_each_stays_with_its_back_end() {
     command.args([
         "lab:wire=if:wire0",
         "192.0.2.100:80",
-        "192.0.2.11=02:00:00:00:01:0b",
-        "192.0.2.12=02:00:00:00:01:0c",
+        "192.0.2.11",
+        "02:00:00:00:01:0b",
+        "192.0.2.12",
+        "02:00:00:00:01:0c",
     ]);
     let balancer = Program::start(command, "balancing", Duration::from_secs(60), None)
         .expect("the sample starts");

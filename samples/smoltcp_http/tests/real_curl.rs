@@ -42,6 +42,22 @@ fn ten_thousand_requests_are_answered() {
             "{page}"
         );
     }
+    // What it does not serve, and what is no HTTP, is refused; both are counted as answered.
+    for (words, expected) in [
+        (&["--data", "x"][..], "405"),
+        (&["--request", "NO/HTTP"], "400"),
+        (&["--http1.0"], "200"),
+    ] {
+        let code = output(
+            network
+                .command("client", "curl")
+                .args(["--silent", "--max-time", "30", "--output", "/dev/null"])
+                .args(["--write-out", "%{http_code}", "http://192.0.2.9/"])
+                .args(words),
+        )
+        .expect("curl gets an answer");
+        assert_eq!(code, expected, "{words:?}");
+    }
     // Connections stay open, eight at a time.
     let codes = output(network.command("client", "curl").args([
         "--silent",
@@ -66,7 +82,7 @@ fn ten_thousand_requests_are_answered() {
     );
     let said = server.stop().expect("the sample ends well");
     assert!(
-        said.contains(&format!("{} requests answered", REQUESTS + 2)),
+        said.contains(&format!("{} requests answered", REQUESTS + 5)),
         "{said}"
     );
 }

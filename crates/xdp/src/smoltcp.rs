@@ -1,9 +1,9 @@
-//! A user-mode TCP/IP stack over a socket: [`Device`] is what an interface of the crate [`smoltcp`](::smoltcp) runs on.
+//! A user-mode TCP/IP stack over a socket: [`Device`] is what an interface of the crate [`smoltcp`] runs on.
 //!
 //! ```no_run
 //! use smoltcp::iface::{Config, Interface as Stack, SocketSet};
 //! use smoltcp::time::Instant;
-//! use smoltcp::wire::{EthernetAddress, IpCidr};
+//! use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 //! use xdp::{Interface, Match, Program, Socket, Umem};
 //!
 //! let interface = Interface::find("Ethernet 2")?;
@@ -18,7 +18,7 @@
 //! let mac = EthernetAddress(interface.mac().unwrap_or([2, 0, 0, 0, 0, 1]));
 //! let mut stack = Stack::new(Config::new(mac.into()), &mut device, Instant::now());
 //! stack.update_ip_addrs(|addresses| {
-//!     let _ = addresses.push(IpCidr::new([192, 0, 2, 9].into(), 24));
+//!     let _ = addresses.push(IpCidr::new(IpAddress::v4(192, 0, 2, 9), 24));
 //! });
 //! let mut sockets = SocketSet::new(Vec::new());
 //! loop {
@@ -45,7 +45,7 @@ const BATCH: usize = 64;
 const ETHERNET_BYTES: usize = 14;
 const USUAL_MTU_BYTES: usize = 1500;
 
-/// A socket as a device of [`smoltcp`](::smoltcp). Received frames are parsed, and frames to send are written, in the memory that
+/// A socket as a device of [`smoltcp`]. Received frames are parsed, and frames to send are written, in the memory that
 /// is shared with the driver.
 ///
 /// Frames are sent in batches: after each poll of the stack call [`Device::wait`] or [`Device::flush`]. When the transmit

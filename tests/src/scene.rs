@@ -34,6 +34,7 @@ pub struct Stage {
     inline: bool,
     rss: bool,
     lawless: bool,
+    hides_attributes: bool,
     registry: Vec<(&'static str, u32)>,
 }
 
@@ -48,6 +49,7 @@ impl Default for Stage {
             inline: false,
             rss: true,
             lawless: false,
+            hides_attributes: false,
             registry: Vec::new(),
         }
     }
@@ -107,6 +109,12 @@ impl Stage {
         self
     }
 
+    /// The NIC's filters restart without attributes, so they do not learn the MTU.
+    pub fn hides_attributes(mut self) -> Self {
+        self.hides_attributes = true;
+        self
+    }
+
     /// Sets a value of the driver's parameters before it starts.
     pub fn registry(mut self, name: &'static str, value: u32) -> Self {
         self.registry.push((name, value));
@@ -163,6 +171,9 @@ impl Stage {
         }
         if self.lawless {
             nic = nic.lawless();
+        }
+        if self.hides_attributes {
+            nic = nic.hides_attributes();
         }
         nic
     }

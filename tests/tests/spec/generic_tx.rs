@@ -20,13 +20,13 @@ const UDP: u32 = 8;
 const IP_HEADER: u32 = 16;
 const TCP_OFFSET: u32 = 16;
 
-fn checksum_socket<'c>(s: &'c Scene<'_>) -> Socket<'c> {
+pub(super) fn checksum_socket<'c>(s: &'c Scene<'_>) -> Socket<'c> {
     let setup = Setup::tx().extension(Sockopt::TX_OFFLOAD_CHECKSUM);
     s.app.socket(s.nic, setup).unwrap()
 }
 
 /// Sends a frame with its extensions and returns what travelled beside it.
-fn send(
+pub(super) fn send(
     s: &Scene<'_>,
     socket: &Socket<'_>,
     frame: &[u8],
@@ -55,15 +55,15 @@ fn send(
     sent.info
 }
 
-fn layout(l2: (Layer2Type, u8), l3: (Layer3Type, u16), l4: Layer4Type) -> FrameLayout {
+pub(super) fn layout(l2: (Layer2Type, u8), l3: (Layer3Type, u16), l4: Layer4Type) -> FrameLayout {
     FrameLayout::new(l2, l3, (l4, 0))
 }
 
-const ETHERNET: (Layer2Type, u8) = (Layer2Type::ETHERNET, 14);
-const IPV4: (Layer3Type, u16) = (Layer3Type::IPV4_NO_OPTIONS, 20);
-const IPV6: (Layer3Type, u16) = (Layer3Type::IPV6_NO_EXTENSIONS, 40);
+pub(super) const ETHERNET: (Layer2Type, u8) = (Layer2Type::ETHERNET, 14);
+pub(super) const IPV4: (Layer3Type, u16) = (Layer3Type::IPV4_NO_OPTIONS, 20);
+pub(super) const IPV6: (Layer3Type, u16) = (Layer3Type::IPV6_NO_EXTENSIONS, 40);
 
-fn invalid(s: &Scene<'_>) -> u64 {
+pub(super) fn invalid(s: &Scene<'_>) -> u64 {
     counters::GENERIC_TX
         .of_queue(s.lab, s.nic.if_index(), 0)
         .get("Frames with Invalid Checksum Offload")

@@ -17,6 +17,7 @@ mod offloads;
 mod programs_actions;
 mod programs_create;
 mod programs_match;
+mod quirks;
 mod requests;
 mod rss;
 mod xsk_bind;

@@ -45,12 +45,12 @@ fn holds(s: &Scene<'_>, matching: Matching, frame: &[u8]) -> bool {
 }
 
 #[track_caller]
-fn matches(s: &Scene<'_>, matching: Matching, frame: &[u8]) {
+pub(super) fn matches(s: &Scene<'_>, matching: Matching, frame: &[u8]) {
     assert!(holds(s, matching, frame), "{matching:?} on {frame:02x?}");
 }
 
 #[track_caller]
-fn misses(s: &Scene<'_>, matching: Matching, frame: &[u8]) {
+pub(super) fn misses(s: &Scene<'_>, matching: Matching, frame: &[u8]) {
     assert!(!holds(s, matching, frame), "{matching:?} on {frame:02x?}");
 }
 

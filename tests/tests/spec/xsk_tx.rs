@@ -383,7 +383,7 @@ fn s02_5_6_s10_2_1_frames_on_their_way_do_not_change() {
         let frame = frames::numbered(1, 100);
         socket.send(3, &frame);
         assert_eq!(s.nic.wire().held().unwrap(), std::slice::from_ref(&frame));
-        // The program writes over the frame, sends the chunk once more, and gives its memory away.
+        // The program writes over the frame, sends another chunk, and gives its memory away.
         let other = frames::numbered(2, 100);
         socket.umem.write(socket.umem.chunk(3), &other);
         assert_eq!(s.nic.wire().held().unwrap(), std::slice::from_ref(&frame));

@@ -4,6 +4,7 @@
 //! the table of section 2. The statements are listed in `statements.txt`, by number only.
 
 mod page;
+mod quirks;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -46,7 +47,9 @@ fn generate(root: &Path) -> Result<String> {
     let documents = statements::documents()?;
     let names = test_names(&root.join("tests/tests"))?;
     let coverage = coverage(&documents, &names);
-    Ok(page::render(&documents, &coverage))
+    let quirks = quirks::quirks()?;
+    quirks::check(&quirks, &documents, &coverage)?;
+    Ok(page::render(&documents, &coverage) + &quirks::render(&quirks))
 }
 
 /// Names of the tests below a folder, with their module; not of those that wait for the driver.

@@ -87,3 +87,21 @@ fn the_page_is_up_to_date() {
         "run `cargo xtask conformance`"
     );
 }
+
+#[test]
+fn a_quirk_has_a_test_of_its_statement() {
+    let documents = documents().unwrap();
+    let names = ["m::s02_12_8_all".to_owned(), "m::s02_12_9_x".to_owned()];
+    let coverage = coverage(&documents, &names);
+    let checked = |line: &str| {
+        let quirks = quirks::parse(line).unwrap();
+        quirks::check(&quirks, &documents, &coverage).is_ok()
+    };
+    assert!(checked(
+        "# a comment\n\n02 12.8 | does it | m::s02_12_8_all"
+    ));
+    assert!(!checked("02 12.8 | does it | m::s02_12_9_x"));
+    assert!(!checked("02 12.8 | does it | m::no_such_test"));
+    assert!(!checked("02 99.9 | does it | m::s02_12_8_all"));
+    assert!(quirks::parse("02 12.8 | two fields").is_err());
+}

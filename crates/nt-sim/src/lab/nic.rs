@@ -86,6 +86,7 @@ impl<'lab> NicBuilder<'lab> {
                 stack: None,
                 settings: Vec::new(),
                 lawless: false,
+                hides_attributes: false,
             },
         }
     }
@@ -151,6 +152,12 @@ impl<'lab> NicBuilder<'lab> {
         self.config
             .settings
             .push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Filters restart without attributes until [`Nic::hide_attributes`] says otherwise: they do not learn the MTU.
+    pub fn hides_attributes(mut self) -> Self {
+        self.config.hides_attributes = true;
         self
     }
 
@@ -329,6 +336,14 @@ impl<'lab> Nic<'lab> {
     /// When the kernel stops.
     pub fn set_mtu(&self, mtu: u32) -> Result<(), LabError> {
         self.lab.enter(|| self.nic.set_mtu(mtu))
+    }
+
+    /// Whether filters restart without attributes from now on.
+    pub fn hide_attributes(&self, hide: bool) {
+        self.nic
+            .adapter()
+            .hides_attributes
+            .store(hide, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Connects or disconnects the link.

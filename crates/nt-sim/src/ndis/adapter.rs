@@ -118,6 +118,8 @@ pub(crate) struct Adapter {
     pub(crate) restarts: AtomicU32,
     /// MTU as the filters left it.
     pub(crate) upper_mtu: AtomicU32,
+    /// Filters restart without attributes, so they do not learn the MTU.
+    pub(crate) hides_attributes: AtomicBool,
     /// Ports beside the default one, and whether they are active.
     pub(crate) ports: Mutex<BTreeMap<u32, bool>>,
 }
@@ -168,6 +170,7 @@ impl Adapter {
             requests: MiniportRequests::default(),
             restarts: AtomicU32::new(0),
             upper_mtu: AtomicU32::new(0),
+            hides_attributes: AtomicBool::new(false),
             ports: Mutex::default(),
         }
     }

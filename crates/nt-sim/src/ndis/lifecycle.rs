@@ -432,7 +432,9 @@ fn restart_filter(layer: &'static Layer, attributes: &mut Attributes) -> i32 {
         p.MiniportMediaType = general.media_type;
         p.MiniportPhysicalMediaType = general.physical_medium;
     }
-    p.RestartAttributes = attributes.first();
+    if !adapter.hides_attributes.load(Ordering::Relaxed) {
+        p.RestartAttributes = attributes.first();
+    }
     let below = adapter.below(layer)[0];
     p.LowerIfIndex = interface_index(below);
     p.LowerIfNetLuid = NET_LUID_LH {

@@ -57,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) settings: Vec<(String, String)>,
     /// It may break the rules of NDIS.
     pub(crate) lawless: bool,
+    /// Filters restart without attributes.
+    pub(crate) hides_attributes: bool,
 }
 
 /// A virtual NIC.
@@ -136,6 +138,9 @@ impl Nic {
         let bottom = miniport.unwrap_or_else(|| Box::new(wire::Bottom(Arc::clone(&nic))));
         let adapter = ndis::add_adapter(&config.name, general, bottom);
         assert!(nic.adapter.set(adapter).is_ok(), "made once");
+        adapter
+            .hides_attributes
+            .store(config.hides_attributes, Ordering::Relaxed);
         ndis::write_settings(adapter, &config.settings);
         let status = ndis::start_miniport(adapter);
         if status != nt::sys::NDIS_STATUS_SUCCESS {

@@ -14,7 +14,7 @@
 mod network;
 mod program;
 
-pub use network::{Host, Network, STACK, Side, WIRE};
+pub use network::{Host, LEFT, Network, RIGHT, STACK, Side, WIRE};
 pub use program::{Program, output};
 
 use std::path::PathBuf;

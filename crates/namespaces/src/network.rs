@@ -2,9 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::net::{ToSocketAddrs, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -35,6 +37,20 @@ pub struct Host {
     /// Where it is plugged in.
     pub side: Side,
 }
+
+/// A host at the wire: 192.0.2.1, 2001:db8::1.
+pub const LEFT: Host = Host {
+    name: "left",
+    number: 1,
+    side: Side::Wire,
+};
+
+/// A host at the stack: 192.0.2.2, 2001:db8::2.
+pub const RIGHT: Host = Host {
+    name: "right",
+    number: 2,
+    side: Side::Stack,
+};
 
 /// The namespaces; dropping it deletes them and, with them, the interfaces.
 pub struct Network {
@@ -203,6 +219,33 @@ impl Network {
         let namespace = File::open(&path).with_context(|| format!("cannot open {path}"))?;
         move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
             .with_context(|| format!("cannot enter {path}"))
+    }
+
+    /// A UDP socket of a host, which waits for datagrams no longer than `patience`.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    ///
+    /// # Panics
+    ///
+    /// Never: the thread that opens it does not.
+    pub fn udp_socket(
+        &self,
+        host: &str,
+        address: impl ToSocketAddrs + Send,
+        patience: Duration,
+    ) -> Result<UdpSocket> {
+        std::thread::scope(|scope| {
+            // Its own thread, because the calling one must stay where it is.
+            let opened = scope.spawn(|| {
+                self.enter(host)?;
+                let socket = UdpSocket::bind(address).context("cannot bind a UDP socket")?;
+                socket.set_read_timeout(Some(patience))?;
+                Ok(socket)
+            });
+            opened.join().expect("opening a socket does not panic")
+        })
     }
 
     /// Makes a host drop what it has learnt, or is still asking, about the addresses of others.

@@ -11,20 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use namespaces::{Host, Network, STACK, Side, WIRE, driver_file, why_not};
-
-const HOSTS: [Host; 2] = [
-    Host {
-        name: "left",
-        number: 1,
-        side: Side::Wire,
-    },
-    Host {
-        name: "right",
-        number: 2,
-        side: Side::Stack,
-    },
-];
+use namespaces::{LEFT, Network, RIGHT, STACK, WIRE, driver_file, why_not};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -169,7 +156,7 @@ fn check(file: &Path) -> usize {
     let place = Place::new();
     let network = why_not(&[])
         .is_none()
-        .then(|| Network::build(&HOSTS).expect("hosts can be made"));
+        .then(|| Network::build(&[LEFT, RIGHT]).expect("hosts can be made"));
     let mut commands = 0;
     for block in blocks(&text) {
         let name = file.display();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use namespaces::{Host, Program, Side, output, stage};
+use namespaces::{LEFT, Program, RIGHT, output, stage};
 use xdp_cli::capture::Capture;
 
 const CAPTURE: &str = concat!(
@@ -348,23 +348,10 @@ fn wrong_values_name_what_is_right() {
     assert_refused(&[], 2, "no interface was named");
 }
 
-const HOSTS: [Host; 2] = [
-    Host {
-        name: "left",
-        number: 1,
-        side: Side::Wire,
-    },
-    Host {
-        name: "right",
-        number: 2,
-        side: Side::Stack,
-    },
-];
-
 /// Real hosts talk through the capture and do not notice; tshark sees what they said.
 #[test]
 fn hosts_talk_through_it_and_tshark_reads_what_they_said() {
-    let Some(network) = stage(&HOSTS, &["ping", "curl", "python3", "tshark"]) else {
+    let Some(network) = stage(&[LEFT, RIGHT], &["ping", "curl", "python3", "tshark"]) else {
         return;
     };
     let stage = Stage::new();

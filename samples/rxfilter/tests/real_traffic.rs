@@ -2,28 +2,14 @@
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Duration;
 
-use namespaces::{Host, Program, Side, stage};
-
-const HOSTS: [Host; 2] = [
-    Host {
-        name: "left",
-        number: 1,
-        side: Side::Wire,
-    },
-    Host {
-        name: "right",
-        number: 2,
-        side: Side::Stack,
-    },
-];
+use namespaces::{Host, LEFT, Program, RIGHT, stage};
 
 #[test]
 fn the_port_is_dropped_and_others_pass() {
-    let Some(network) = stage(&HOSTS, &[]) else {
+    let Some(network) = stage(&[LEFT, RIGHT], &[]) else {
         return;
     };
     let mut command = network.lab(env!("CARGO_BIN_EXE_rxfilter"));
@@ -43,21 +29,12 @@ fn the_port_is_dropped_and_others_pass() {
     ]);
     let filter = Program::start(command, "filtering on", Duration::from_secs(60), None)
         .expect("the sample starts");
-    let bind = |host: &'static str, address: &'static str| {
-        let network = &network;
-        std::thread::scope(|scope| {
-            let socket = scope.spawn(move || {
-                network.enter(host).expect("the host can be entered");
-                UdpSocket::bind(address).expect("the port is free")
-            });
-            socket.join().expect("binding does not panic")
-        })
+    let bind = |host: Host, address| {
+        let socket = network.udp_socket(host.name, address, Duration::from_secs(20));
+        socket.expect("the port is free")
     };
-    let sender = bind("left", "192.0.2.1:0");
-    let (dropped, passed) = (bind("right", "192.0.2.2:9"), bind("right", "192.0.2.2:10"));
-    passed
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .expect("a timeout can be set");
+    let sender = bind(LEFT, "192.0.2.1:0");
+    let (dropped, passed) = (bind(RIGHT, "192.0.2.2:9"), bind(RIGHT, "192.0.2.2:10"));
     for _ in 0..5 {
         sender
             .send_to(b"dropped", "192.0.2.2:9")

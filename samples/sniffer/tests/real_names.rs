@@ -7,20 +7,8 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use namespaces::{Host, Program, Side, stage};
+use namespaces::{LEFT, Program, RIGHT, stage};
 
-const HOSTS: [Host; 2] = [
-    Host {
-        name: "client",
-        number: 1,
-        side: Side::Wire,
-    },
-    Host {
-        name: "server",
-        number: 2,
-        side: Side::Stack,
-    },
-];
 const LIMIT: Duration = Duration::from_secs(20);
 
 const QUESTION: &[u8] =
@@ -51,7 +39,7 @@ fn hello() -> Vec<u8> {
 
 #[test]
 fn names_are_printed_and_frames_go_on() {
-    let Some(network) = stage(&HOSTS, &[]) else {
+    let Some(network) = stage(&[LEFT, RIGHT], &[]) else {
         return;
     };
     let mut command = network.lab(env!("CARGO_BIN_EXE_sniffer"));
@@ -62,7 +50,7 @@ fn names_are_printed_and_frames_go_on() {
         let (tell, ready) = mpsc::channel();
         let server = scope.spawn(|| {
             let tell = tell;
-            network.enter("server").expect("the host can be entered");
+            network.enter(RIGHT.name).expect("the host can be entered");
             let udp = UdpSocket::bind("192.0.2.2:53").expect("the port is free");
             udp.set_read_timeout(Some(LIMIT))
                 .expect("a timeout can be set");
@@ -81,7 +69,7 @@ fn names_are_printed_and_frames_go_on() {
         });
         ready.recv_timeout(LIMIT).expect("the server listens");
         let client = scope.spawn(|| {
-            network.enter("client").expect("the host can be entered");
+            network.enter(LEFT.name).expect("the host can be entered");
             let udp = UdpSocket::bind("192.0.2.1:0").expect("a port is free");
             udp.set_read_timeout(Some(LIMIT))
                 .expect("a timeout can be set");

@@ -2,43 +2,16 @@
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use std::net::UdpSocket;
 use std::time::Duration;
 
-use namespaces::{Host, Network, Program, Side, stage};
+use namespaces::{Host, LEFT, Program, RIGHT, stage};
 
-const HOSTS: [Host; 2] = [
-    Host {
-        name: "left",
-        number: 1,
-        side: Side::Wire,
-    },
-    Host {
-        name: "right",
-        number: 2,
-        side: Side::Stack,
-    },
-];
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../rules/demo.toml");
 const LIMIT: Duration = Duration::from_secs(20);
 
-fn bind(network: &Network, host: &str, address: &str) -> UdpSocket {
-    std::thread::scope(|scope| {
-        let socket = scope.spawn(|| {
-            network.enter(host).expect("the host can be entered");
-            let socket = UdpSocket::bind(address).expect("the port is free");
-            socket
-                .set_read_timeout(Some(LIMIT))
-                .expect("a timeout can be set");
-            socket
-        });
-        socket.join().expect("binding does not panic")
-    })
-}
-
 #[test]
 fn one_port_is_dropped_one_is_answered_and_the_rest_passes() {
-    let Some(network) = stage(&HOSTS, &[]) else {
+    let Some(network) = stage(&[LEFT, RIGHT], &[]) else {
         return;
     };
     let mut command = network.lab(env!("CARGO_BIN_EXE_udp_echo"));
@@ -49,9 +22,13 @@ fn one_port_is_dropped_one_is_answered_and_the_rest_passes() {
         ("192.0.2.1", "192.0.2.2"),
         ("[2001:db8::1]", "[2001:db8::2]"),
     ] {
-        let sender = bind(&network, "left", &format!("{left}:0"));
-        let dropped = bind(&network, "right", &format!("{right}:9"));
-        let passed = bind(&network, "right", &format!("{right}:10"));
+        let bind = |host: Host, address: String| {
+            let socket = network.udp_socket(host.name, address, LIMIT);
+            socket.expect("the port is free")
+        };
+        let sender = bind(LEFT, format!("{left}:0"));
+        let dropped = bind(RIGHT, format!("{right}:9"));
+        let passed = bind(RIGHT, format!("{right}:10"));
         let mut bytes = [0; 64];
         for number in 0..10 {
             let text = format!("datagram {number}");

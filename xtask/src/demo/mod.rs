@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, ensure};
 
 use lab::Lab;
-use namespaces::{Host, Network, Side};
+use namespaces::{LEFT, Network, RIGHT};
 
 /// What to show.
 #[derive(clap::Args)]
@@ -40,19 +40,6 @@ pub(crate) struct Args {
 
 /// Programs that the demo runs on its hosts.
 const PROGRAMS: [&str; 3] = ["ping", "curl", "iperf3"];
-/// The host at the wire, and its address.
-const LEFT: Host = Host {
-    name: "left",
-    number: 1,
-    side: Side::Wire,
-};
-/// The host that is the network stack, and its address.
-const RIGHT: Host = Host {
-    name: "right",
-    number: 2,
-    side: Side::Stack,
-};
-
 /// Set by Ctrl-C; the demo then stops at the next step and takes everything down.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 

@@ -1,16 +1,15 @@
 //! Programs that take frames for themselves: a rule file with a socket behind it, a host that is only a program, and a web server
 //! without a network stack of the system. Each boots the driver, and unloads it again.
 
-use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use namespaces::{Network, Program, STACK, WIRE};
+use namespaces::{Host, LEFT, Network, Program, RIGHT, STACK, WIRE};
 
+use super::check_interrupted;
 use super::traffic::output;
-use super::{LEFT, RIGHT, check_interrupted};
 use crate::driver::root;
 
 /// How long a sample may take to boot the driver.
@@ -104,11 +103,9 @@ fn unloaded(said: &str) -> Result<()> {
 
 /// Sends to the port that is dropped, to the one that is answered and to one that passes, and counts what comes of it.
 fn datagrams(network: &Network) -> Result<()> {
-    let sender = bind(network, LEFT.name, "192.0.2.1:0")?;
-    let (dropped, passed) = (
-        bind(network, RIGHT.name, "192.0.2.2:9")?,
-        bind(network, RIGHT.name, "192.0.2.2:10")?,
-    );
+    let bind = |host: Host, address| network.udp_socket(host.name, address, ANSWER_LIMIT);
+    let sender = bind(LEFT, "192.0.2.1:0")?;
+    let (dropped, passed) = (bind(RIGHT, "192.0.2.2:9")?, bind(RIGHT, "192.0.2.2:10")?);
     let (mut arrived, mut answered) = (0, 0);
     for number in 0..DATAGRAMS {
         check_interrupted()?;
@@ -141,22 +138,6 @@ fn datagrams(network: &Network) -> Result<()> {
         "the rules did something else"
     );
     Ok(())
-}
-
-/// A socket of a host.
-fn bind(network: &Network, host: &str, address: &str) -> Result<UdpSocket> {
-    std::thread::scope(|scope| {
-        let socket = scope.spawn(|| {
-            network.enter(host)?;
-            let socket =
-                UdpSocket::bind(address).with_context(|| format!("cannot bind {address}"))?;
-            socket.set_read_timeout(Some(ANSWER_LIMIT))?;
-            Ok(socket)
-        });
-        socket
-            .join()
-            .map_err(|_| anyhow::anyhow!("binding a socket panicked"))?
-    })
 }
 
 /// What to try next.

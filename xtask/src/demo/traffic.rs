@@ -5,10 +5,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use namespaces::{Network, Program};
+use namespaces::{LEFT, Network, Program, RIGHT};
 
+use super::check_interrupted;
 use super::http::{BODY_BYTES, expected_byte};
-use super::{LEFT, RIGHT, check_interrupted};
 
 /// How long a server may take to listen.
 const SERVER_LIMIT: Duration = Duration::from_secs(10);

@@ -40,7 +40,7 @@ fn s01_1_2_only_administrators_open_the_devices() {
 }
 
 #[test]
-fn s01_2_4_a_32_bit_programs_are_refused() {
+fn s10_3_r17_s01_2_4_a_32_bit_programs_are_refused() {
     let lab = lab().boot().unwrap();
     let _driver = load(&lab).unwrap();
     let process = lab.administrator("old").unwrap();

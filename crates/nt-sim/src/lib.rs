@@ -42,7 +42,7 @@ pub use kernel::{ClockMode, Mode};
 pub use lab::{
     CounterInstance, Driver, DriverEntry, Handle, Lab, LabBuilder, LabError, Leak, NtStatus,
     Output, Pending, Process, TraceEvent, UnloadReport, UserMemory,
-    nic::{FilterAttach, FilterModule, Nic, NicBuilder, Stack, Wire},
+    nic::{FilterAttach, FilterDriver, FilterModule, Nic, NicBuilder, Stack, Wire},
 };
 pub use mem::faults::{FaultPlan, InjectedFault};
 pub use pe::{DriverFile, Import, Machine, PeError};

@@ -79,7 +79,7 @@ fn s06_5_4_a_list_goes_where_its_first_frame_goes() {
 }
 
 #[test]
-fn s06_5_4_every_frame_of_a_list_is_inspected_and_redirected_by_itself() {
+fn s06_5_4_s06_5_3_r1_every_frame_of_a_list_is_inspected_and_redirected_by_itself() {
     scene(|s| {
         let (socket, _program) = each_action(s, &s.app);
         send(s, &[&[REDIRECTED, PASSED, REDIRECTED]]);

@@ -487,7 +487,7 @@ fn s06_6_5_a_coalesced_frame_goes_to_the_nics_segmentation() {
 }
 
 #[test]
-fn s06_6_5_an_acknowledgement_stays_one_frame_and_padding_is_cut_off() {
+fn s06_6_5_r6_an_acknowledgement_stays_one_frame_and_padding_is_cut_off() {
     scene(|s| {
         let _program = program(s, matching::all().l2fwd());
         set_offloads(s, false, false);

@@ -164,7 +164,7 @@ fn s06_7_4_s10_5_r5_injected_frames_are_not_inspected() {
 }
 
 #[test]
-fn s06_7_5_valid_requests_reach_the_nic() {
+fn s06_7_5_s08_7_1_s08_7_2_valid_requests_reach_the_nic() {
     scene(|s| {
         let socket = checksum_socket(s);
         let options = Ipv4Header::new(frames::SOURCE4, frames::DESTINATION4);

@@ -3,6 +3,7 @@
 //! `s02_13_7_...` tests statement 13.7 of document 02, and `s02_2_r3_...` row 3 of the table of section 2 there; a name
 //! may begin with several of them.
 
+mod attaching;
 mod broken_nic;
 mod counters;
 mod frame_lists;

@@ -152,7 +152,7 @@ fn s04_r5_unknown_requests_are_not_supported() {
 }
 
 #[test]
-fn s04_4_sockets_in_any_state_are_taken_and_get_nothing_until_active() {
+fn s04_4_s03_5_2_sockets_in_any_state_are_taken_and_get_nothing_until_active() {
     scene(|s| {
         let map = s.app.map().unwrap();
         let _program = s

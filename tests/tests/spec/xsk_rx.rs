@@ -320,7 +320,7 @@ fn s02_12_8_the_original_length_is_the_whole_frames() {
 }
 
 #[test]
-fn s02_12_9_s08_8_the_timestamp_is_the_nics() {
+fn s02_12_9_s06_8_r3_s08_8_the_timestamp_is_the_nics() {
     scene(|s| {
         let setup = Setup::rx().extension(Sockopt::RX_OFFLOAD_TIMESTAMP);
         let socket = s.app.socket(s.nic, setup).unwrap();

@@ -454,7 +454,7 @@ fn s02_13_9_s01_6_closing_waits_for_frames_in_flight() {
 }
 
 #[test]
-fn s02_14_r1_r2_r3_the_flag_asks_for_a_poke_when_there_is_nothing_to_do() {
+fn s02_14_r1_r2_r3_r4_the_flag_asks_for_a_poke_when_there_is_nothing_to_do() {
     scene(|s| {
         let socket = s.app.socket(s.nic, Setup::tx().tx_rings(8, 2)).unwrap();
         let tx = socket.rings.tx();
@@ -482,7 +482,7 @@ fn s02_14_r1_r2_r3_the_flag_asks_for_a_poke_when_there_is_nothing_to_do() {
 }
 
 #[test]
-fn s02_14_1_s02_14_2_pokes_on_demand_lose_nothing() {
+fn s02_14_1_s02_14_2_s02_14_3_pokes_on_demand_lose_nothing() {
     for seed in 0..12 {
         Stage::new().seed(seed).play(|s| {
             let socket = s.app.socket(s.nic, Setup::tx().tx_rings(4, 4)).unwrap();

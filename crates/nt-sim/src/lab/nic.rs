@@ -41,6 +41,23 @@ impl Lab {
         self.enter(ndis::settle)
     }
 
+    /// The filter drivers that are registered, in the order of their registration.
+    pub fn filter_drivers(&self) -> Vec<FilterDriver> {
+        let mut drivers = kernel().ndis.filter_drivers.live();
+        drivers.sort_by_key(|driver| driver.order);
+        let describe = |driver: &&'static ndis::filter::FilterDriver| FilterDriver {
+            friendly_name: driver.name.clone(),
+            unique_name: driver.unique.clone(),
+            service_name: driver.service.clone(),
+            ndis_version: (
+                driver.characteristics.MajorNdisVersion,
+                driver.characteristics.MinorNdisVersion,
+            ),
+            flags: driver.characteristics.Flags,
+        };
+        drivers.iter().map(describe).collect()
+    }
+
     /// How attempts to attach filters to NICs ended so far.
     pub fn filter_attaches(&self) -> Vec<FilterAttach> {
         kernel()
@@ -54,6 +71,21 @@ impl Lab {
             })
             .collect()
     }
+}
+
+/// A registered filter driver, as it has described itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterDriver {
+    /// What people read.
+    pub friendly_name: String,
+    /// The `NetCfgInstanceId` of its installation.
+    pub unique_name: String,
+    /// Its service.
+    pub service_name: String,
+    /// The NDIS version that it is written for.
+    pub ndis_version: (u8, u8),
+    /// `NDIS_FILTER_DRIVER_...`.
+    pub flags: u32,
 }
 
 /// How an attempt to attach a filter ended.
@@ -76,6 +108,7 @@ impl<'lab> NicBuilder<'lab> {
                 name: name.to_owned(),
                 queues: 1,
                 mtu: 1500,
+                medium: nt::sys::NdisMedium802_3,
                 mac: [2, 0, 0, 0, 0, 1],
                 chain: 64,
                 inline: false,
@@ -107,6 +140,12 @@ impl<'lab> NicBuilder<'lab> {
     /// Largest payload of a frame, without the Ethernet header.
     pub fn mtu(mut self, mtu: u32) -> Self {
         self.config.mtu = mtu;
+        self
+    }
+
+    /// The kind of network, `NdisMedium...`; Ethernet if nothing else is said.
+    pub fn medium(mut self, medium: i32) -> Self {
+        self.config.medium = medium;
         self
     }
 

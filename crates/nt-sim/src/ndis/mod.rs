@@ -10,7 +10,7 @@ mod clone;
 mod config;
 pub(crate) mod datapath;
 mod device;
-mod filter;
+pub(crate) mod filter;
 mod interface;
 pub(crate) mod layer;
 mod left;

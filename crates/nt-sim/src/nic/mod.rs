@@ -45,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) name: String,
     pub(crate) queues: u32,
     pub(crate) mtu: u32,
+    pub(crate) medium: i32,
     pub(crate) mac: [u8; 6],
     pub(crate) chain: usize,
     pub(crate) inline: bool,
@@ -103,6 +104,7 @@ impl Nic {
         let cpus = kernel().config.cpus;
         let general = General {
             mtu: config.mtu,
+            media_type: config.medium,
             lookahead: config.mtu + 14,
             mac: config.mac.to_vec(),
             permanent_mac: config.mac.to_vec(),

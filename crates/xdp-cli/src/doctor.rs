@@ -199,8 +199,17 @@ fn windows(found: &mut Vec<FindingRecord>) {
         )),
     }
     let version = r"(Get-Item $env:SystemRoot\System32\drivers\xdp.sys).VersionInfo.FileVersion";
-    if let Some(text) = run("powershell.exe", &["-NoProfile", "-Command", version]) {
-        found.push(good("driver file", format!("version {}", text.trim())));
+    let version = run("powershell.exe", &["-NoProfile", "-Command", version]);
+    match version.as_deref().map(str::trim) {
+        Some("") => found.push(wrong(
+            "driver file",
+            &Failure::new(r"there is no %SystemRoot%\System32\drivers\xdp.sys")
+                .hint("install the driver")
+                .ending(Exit::DriverAbsent),
+        )),
+        Some(version) => found.push(good("driver file", format!("version {version}"))),
+        // Without PowerShell nobody tells.
+        None => {}
     }
     if let Some(text) = run("bcdedit.exe", &["/enum", "{current}"]) {
         let state = line(&text, "testsigning").unwrap_or_else(|| "testsigning No".into());

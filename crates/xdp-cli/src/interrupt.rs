@@ -28,6 +28,12 @@ pub fn catch() -> Result<(), Failure> {
     result
 }
 
+/// Does what Ctrl-C does, where a terminal gives it to the program as a key.
+#[cfg(feature = "tui")]
+pub fn interrupt() {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
 /// Whether it is time to end.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)

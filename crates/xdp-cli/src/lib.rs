@@ -21,11 +21,14 @@ pub mod interrupt;
 mod lab;
 pub mod manual;
 pub mod messages;
+mod monitor;
 pub mod output;
 mod own_lab;
 mod session;
 mod status;
 pub mod system;
+mod talkers;
+mod tap;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use error::Exit;
@@ -66,6 +69,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Check rule files, see what they do to captured packets, and put rules into force.
     Filter(filter::Args),
+    /// Watch queues, rules and talkers, a line for each queue and second, or full-screen.
+    Monitor(monitor::Args),
     /// Capture packets as they arrive, with queue and verdict, and let them pass.
     Dump(dump::Args),
     /// Send frames back where they came from, or from one interface to another.
@@ -111,6 +116,7 @@ pub fn main() -> ExitCode {
     cli.verbosity.apply();
     let result = match cli.command {
         Command::Interfaces(args) => interfaces::run(&args),
+        Command::Monitor(args) => monitor::run(&args),
         Command::Dump(args) => dump::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::Generate(args) => generate::run(&args),

@@ -2,7 +2,6 @@
 
 mod outlet;
 mod sink;
-mod tap;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,13 +16,13 @@ use crate::args::{InterfaceArgs, Mode, Queues, duration, in_range, power_of_two}
 use crate::capture::write::Verdict;
 use crate::error::{Exit, Failure};
 use crate::filter::decide::Decider;
-use crate::filter::load::load_or_show;
+use crate::filter::load::{load_or_show, load_without_targets};
 use crate::filter::words::{self, SOCKET};
 use crate::interrupt::{self, interrupted};
 use crate::output::{OutputArgs, Record, Writer, count};
+use crate::tap::{Counts, Settings, Tap};
 use crate::{messages, own_lab, system};
 use sink::{Seen, Sink};
-use tap::{Counts, Settings, Tap};
 
 /// Frames that are handled at a time.
 const BATCH: usize = 64;
@@ -146,7 +145,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let filter = filter(args)?;
     let rules = match &args.rules {
-        Some(path) => Some(in_force(path)?),
+        Some(path) => Some(load_without_targets(path)?),
         None => None,
     };
     let judge = Judge::new(rules.as_ref(), args.take)?;
@@ -190,22 +189,6 @@ fn filter(args: &Args) -> Result<Option<RuleFile>, Failure> {
         [] => Ok(None),
         words => words::redirecting(words).map(Some),
     }
-}
-
-/// Rules that this command can apply itself.
-fn in_force(path: &Path) -> Result<RuleFile, Failure> {
-    let (_, file) = load_or_show(path)?;
-    for (number, entry) in (1..).zip(file.entries()) {
-        if let Some(target) = entry.target() {
-            return Err(Failure::usage(format!(
-                "rule {number} of {} redirects to {target}",
-                path.display()
-            ))
-            .because("this command has no sockets and maps to redirect to")
-            .hint("leave the rule away; to choose what is captured by a rule file, use --filter"));
-        }
-    }
-    Ok(file)
 }
 
 /// Says what becomes of captured packets.

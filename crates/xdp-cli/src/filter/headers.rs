@@ -271,7 +271,7 @@ fn write_transport(f: &mut fmt::Formatter<'_>, ip: &Ip, transport: &Transport) -
     Ok(())
 }
 
-const fn ethertype_name(number: u16) -> Option<&'static str> {
+pub(crate) const fn ethertype_name(number: u16) -> Option<&'static str> {
     Some(match number {
         0..=1500 => "IEEE 802.3",
         0x0800 => "broken IPv4",
@@ -287,7 +287,7 @@ const fn ethertype_name(number: u16) -> Option<&'static str> {
     })
 }
 
-fn protocol_name(number: u8) -> String {
+pub(crate) fn protocol_name(number: u8) -> String {
     match number {
         protocol::ICMP => "ICMP".into(),
         2 => "IGMP".into(),

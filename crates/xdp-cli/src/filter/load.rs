@@ -31,6 +31,22 @@ pub(crate) fn load_or_show(path: &Path) -> Result<(String, RuleFile), Failure> {
     })
 }
 
+/// Reads a rule file for a command that has no sockets and maps that rules could redirect to.
+pub(crate) fn load_without_targets(path: &Path) -> Result<RuleFile, Failure> {
+    let (_, file) = load_or_show(path)?;
+    for (number, entry) in (1..).zip(file.entries()) {
+        if let Some(target) = entry.target() {
+            return Err(Failure::usage(format!(
+                "rule {number} of {} redirects to {target}",
+                path.display()
+            ))
+            .because("this command has no sockets and maps to redirect to")
+            .hint("leave the rule away"));
+        }
+    }
+    Ok(file)
+}
+
 fn read(path: &Path) -> Result<String, Failure> {
     let failed = |error: io::Error| Failure::reading(path, &error);
     let bytes = if path == Path::new("-") {

@@ -1,5 +1,6 @@
 //! `xdp lab`: boots a driver in a simulated NT kernel and plugs its network cards into captures and Linux interfaces.
 
+mod ear;
 mod end;
 mod program;
 mod report;

@@ -8,13 +8,14 @@ use nt_sim::nic::Frame;
 use nt_sim::{Driver, Lab, LabError, Mode, Nic, PeError, Rule};
 use xdp::lab::EndSpec;
 
+use super::ear::{Ear, Overheard};
 use super::end::{is_live, open};
 use super::program;
 use super::report::{self, Sample};
 use super::{RunArgs, Verifier};
 use crate::error::{Exit, Failure};
 use crate::filter::load::load_or_show;
-use crate::session::{Change, Held, Server};
+use crate::session::{Change, Held, Reply, Server, Traffic, Watched};
 use crate::{interrupt, messages};
 
 /// Stands for the driver in this program where a driver file is named.
@@ -30,6 +31,7 @@ struct Card<'lab> {
     from_wire: Option<CaptureSource>,
     from_stack: Option<CaptureSource>,
     last: [Sample; 2],
+    ear: Ear,
 }
 
 /// `xdp lab run`.
@@ -92,9 +94,12 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     if live && let Some(server) = &server {
         report::session(server.name());
     }
-    let serve = || {
+    let serve = |cards: &[Card<'_>]| {
         if let Some(server) = &server {
-            server.serve(|request| held.serve(request));
+            server.serve(|request| match held.serve(request) {
+                Reply::Watched(watched) => Reply::Watched(with_traffic(watched, cards)),
+                reply => reply,
+            });
         }
     };
     let interrupted = work(&lab, &mut cards, &args, live, serve)?;
@@ -225,10 +230,17 @@ fn plug_in<'lab>(
 ) -> Result<Card<'lab>, Failure> {
     let name = format!("nic{number}");
     let (wire_end, stack_end) = (open(wire)?, open(stack)?);
+    let ear = Ear::new();
+    let overheard = wire_end.live.map(|source| {
+        Box::new(Overheard {
+            source,
+            ear: ear.clone(),
+        }) as _
+    });
     let nic = lab
         .nic(&name)
         .queues(queues)
-        .wire_cable(wire_end.live, wire_end.sink)
+        .wire_cable(overheard, wire_end.sink)
         .stack_cable(stack_end.live, stack_end.sink)
         .create()
         .map_err(|error| stopped("cannot make a network card", error))?;
@@ -249,6 +261,7 @@ fn plug_in<'lab>(
         from_wire: wire_end.replay,
         from_stack: stack_end.replay,
         last: [Sample::default(); 2],
+        ear,
     })
 }
 
@@ -258,7 +271,7 @@ fn work(
     cards: &mut [Card<'_>],
     args: &RunArgs,
     live: bool,
-    mut serve: impl FnMut(),
+    mut serve: impl FnMut(&[Card<'_>]),
 ) -> Result<bool, Failure> {
     let start = Instant::now();
     let mut shown = start;
@@ -266,7 +279,7 @@ fn work(
         if interrupt::interrupted() {
             return Ok(true);
         }
-        serve();
+        serve(cards);
         let mut open = live;
         for card in &mut *cards {
             open |= card.replay()?;
@@ -299,6 +312,22 @@ fn work(
     }
 }
 
+/// What is watched, with what only the network cards know.
+fn with_traffic(mut watched: Watched, cards: &[Card<'_>]) -> Watched {
+    for card in cards {
+        let wire = card.nic.wire().counters();
+        watched.traffic.push(Traffic {
+            interface: card.nic.name().to_owned(),
+            received: wire.sent,
+            received_bytes: wire.sent_bytes,
+            sent: wire.received,
+            sent_bytes: wire.received_bytes,
+        });
+        watched.talkers.extend(card.ear.ask());
+    }
+    watched
+}
+
 impl Card<'_> {
     const fn is_replaying(&self) -> bool {
         self.from_wire.is_some() || self.from_stack.is_some()
@@ -307,6 +336,8 @@ impl Card<'_> {
     /// Puts the next frames of the captures into the card; `false` when there are none left.
     fn replay(&mut self) -> Result<bool, Failure> {
         if let Some(frames) = next(&mut self.from_wire)? {
+            self.ear
+                .hear(frames.iter().map(|frame| frame.data.as_slice()));
             self.nic
                 .wire()
                 .send_all(frames)

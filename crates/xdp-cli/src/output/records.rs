@@ -43,14 +43,25 @@ pub struct Writer<W> {
 impl<W: Write> Writer<W> {
     /// Starts writing; none for text, which each command writes itself.
     pub fn new(format: Format, out: W) -> Option<Self> {
-        let shape = match format {
-            Format::Text => return None,
-            Format::Json => Shape::Json(Map::new()),
-            Format::Ndjson => Shape::Ndjson,
-            Format::Csv => return Some(Self::csv(out)),
-            Format::Prometheus => return Some(Self::prometheus(out)),
-        };
-        Some(Self { out, shape })
+        match format {
+            Format::Text => None,
+            Format::Json => Some(Self::json(out)),
+            Format::Ndjson => Some(Self::ndjson(out)),
+            Format::Csv => Some(Self::csv(out)),
+            Format::Prometheus => Some(Self::prometheus(out)),
+        }
+    }
+
+    /// Starts collecting one JSON document.
+    pub fn json(out: W) -> Self {
+        let shape = Shape::Json(Map::new());
+        Self { out, shape }
+    }
+
+    /// Starts writing one JSON document a line.
+    pub fn ndjson(out: W) -> Self {
+        let shape = Shape::Ndjson;
+        Self { out, shape }
     }
 
     /// Starts writing comma-separated values.

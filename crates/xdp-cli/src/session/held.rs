@@ -2,7 +2,7 @@
 
 use xdp::rulefile::{Entry, RuleFile};
 
-use super::protocol::{Change, InterfaceRules, Listing, Reply, Request, RuleInfo, hex};
+use super::protocol::{Change, InterfaceRules, Listing, Reply, Request, RuleInfo, Watched, hex};
 use crate::error::Failure;
 use crate::output::count;
 
@@ -64,6 +64,11 @@ impl<I: Interface> Held<I> {
                     .status()
                     .unwrap_or_else(|failure| Reply::refused(&failure));
             }
+            Request::Watch => {
+                return self
+                    .watched()
+                    .map_or_else(|failure| Reply::refused(&failure), Reply::Watched);
+            }
             Request::List { interface } => self.listing(interface.as_deref()),
             Request::Change { interface, change } => {
                 let interface = interface.as_deref();
@@ -89,6 +94,23 @@ impl<I: Interface> Held<I> {
                 .map(|it| (it.index(), it.name().to_owned()))
                 .collect(),
             list: hex(&list),
+        })
+    }
+
+    /// What is known here of what can be watched.
+    pub(crate) fn watched(&self) -> Result<Watched, Failure> {
+        let list = match self.ruled.first() {
+            Some(ruled) => ruled.interface.inventory()?,
+            None => Vec::new(),
+        };
+        let interfaces = self.ruled.iter().map(|ruled| &ruled.interface);
+        Ok(Watched {
+            interfaces: interfaces
+                .map(|it| (it.index(), it.name().to_owned()))
+                .collect(),
+            list: hex(&list),
+            rules: self.listing(None)?,
+            ..Watched::default()
         })
     }
 

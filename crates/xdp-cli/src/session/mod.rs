@@ -19,7 +19,9 @@ mod server;
 
 pub(crate) use endpoint::names;
 pub(crate) use held::{Held, Interface};
-pub(crate) use protocol::{Change, Listing, Reply, Request, RuleRecord};
+pub(crate) use protocol::{
+    Change, InterfaceRules, Listing, Reply, Request, RuleInfo, RuleRecord, Traffic, Watched,
+};
 pub(crate) use server::Server;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

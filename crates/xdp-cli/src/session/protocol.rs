@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Exit, Failure};
 use crate::output::{Record, Table, action_style, count};
+use crate::talkers::Talker;
 
 /// What can be asked of whoever holds rules. An interface is named when the session has several; none means all.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,8 @@ pub(crate) enum Request {
     },
     /// What there is in the driver.
     Status,
+    /// All that can be watched: what there is in the driver, rules, and traffic where it is seen.
+    Watch,
     /// Change the rules.
     Change {
         /// On this interface only.
@@ -71,6 +74,8 @@ pub(crate) enum Reply {
         /// The driver's list, in hexadecimal.
         list: String,
     },
+    /// All that can be watched.
+    Watched(Watched),
     /// Why it was not done; everything is as before.
     Refused {
         /// What failed.
@@ -82,6 +87,45 @@ pub(crate) enum Reply {
         /// Exit code.
         exit: u8,
     },
+}
+
+/// All that can be watched.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Watched {
+    /// Interfaces by index.
+    pub(crate) interfaces: Vec<(u32, String)>,
+    /// The driver's list with the hits of rules, in hexadecimal.
+    pub(crate) list: String,
+    /// The rules that are held.
+    pub(crate) rules: Listing,
+    /// What interfaces carried, if that is known.
+    #[serde(default)]
+    pub(crate) traffic: Vec<Traffic>,
+    /// Who talked most since somebody watches, if that is known.
+    #[serde(default)]
+    pub(crate) talkers: Vec<Talker>,
+}
+
+impl Watched {
+    /// The driver's list.
+    pub(crate) fn list(&self) -> Option<Vec<u8>> {
+        unhex(&self.list)
+    }
+}
+
+/// What an interface carried, as the network saw it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Traffic {
+    /// The interface.
+    pub(crate) interface: String,
+    /// Frames that arrived.
+    pub(crate) received: u64,
+    /// Bytes of these.
+    pub(crate) received_bytes: u64,
+    /// Frames that left.
+    pub(crate) sent: u64,
+    /// Bytes of these.
+    pub(crate) sent_bytes: u64,
 }
 
 impl Reply {
@@ -112,6 +156,14 @@ impl Reply {
                 let bytes = bytes.ok_or_else(|| Failure::new("the answer makes no sense"))?;
                 Ok((interfaces, bytes))
             }
+            other => Err(other.into_failure()),
+        }
+    }
+
+    /// What can be watched, if an answer is that.
+    pub(crate) fn into_watched(self) -> Result<Watched, Failure> {
+        match self {
+            Self::Watched(watched) => Ok(watched),
             other => Err(other.into_failure()),
         }
     }

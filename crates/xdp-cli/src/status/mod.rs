@@ -13,6 +13,7 @@ use crate::error::{Exit, Failure};
 use crate::output::{OutputArgs, Table, Writer, count};
 use crate::session::{self, Request};
 use crate::{messages, system};
+pub(crate) use records::hook_name;
 use records::{
     HandleRecord, InterfaceRecord, MapRecord, ProgramRecord, RxQueueRecord, SocketRecord,
     TxQueueRecord,
@@ -99,7 +100,7 @@ fn read(args: &Args) -> Result<Read, Failure> {
 }
 
 /// An entry, whose end may be missing or be longer than what is known here.
-fn entry<T: FromBytes + IntoBytes>(bytes: &[u8]) -> T {
+pub(crate) fn entry<T: FromBytes + IntoBytes>(bytes: &[u8]) -> T {
     let mut entry = T::new_zeroed();
     for (to, from) in entry.as_mut_bytes().iter_mut().zip(bytes) {
         *to = *from;

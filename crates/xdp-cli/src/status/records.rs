@@ -7,7 +7,7 @@ use xdp_abi::inventory as list;
 use crate::output::Record;
 
 /// A hook as people call it.
-fn hook_name(hook: HookId) -> &'static str {
+pub(crate) fn hook_name(hook: HookId) -> &'static str {
     match (hook.direction, hook.sub_layer) {
         (Direction::RX, SubLayer::INSPECT) => "receive",
         (Direction::TX, SubLayer::INSPECT) => "transmit",

@@ -15,35 +15,35 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const NAP: Duration = Duration::from_millis(1);
 
 /// How a tap is made.
-pub(super) struct Settings<'a> {
-    pub(super) mode: xdp::Mode,
-    pub(super) ring_size: u32,
-    pub(super) batch: usize,
+pub(crate) struct Settings<'a> {
+    pub(crate) mode: xdp::Mode,
+    pub(crate) ring_size: u32,
+    pub(crate) batch: usize,
     /// Rules that lead to [`SOCKET`]; without any, everything is captured.
-    pub(super) filter: Option<&'a RuleFile>,
+    pub(crate) filter: Option<&'a RuleFile>,
     /// Rules that are in force meanwhile, for frames that are not captured.
-    pub(super) rules: Option<&'a RuleFile>,
+    pub(crate) rules: Option<&'a RuleFile>,
     /// Whether frames may be sent back.
-    pub(super) sends_back: bool,
+    pub(crate) sends_back: bool,
 }
 
 /// What became of frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     /// Frames that came.
-    pub(super) seen: u64,
-    pub(super) passed: u64,
-    pub(super) dropped: u64,
-    pub(super) sent_back: u64,
-    pub(super) taken: u64,
+    pub(crate) seen: u64,
+    pub(crate) passed: u64,
+    pub(crate) dropped: u64,
+    pub(crate) sent_back: u64,
+    pub(crate) taken: u64,
     /// Frames that came and could not be passed on.
-    pub(super) stuck: u64,
+    pub(crate) stuck: u64,
     /// Frames that the driver dropped because nobody took them in time.
-    pub(super) missed: u64,
+    pub(crate) missed: u64,
 }
 
 impl Counts {
-    pub(super) fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             seen: self.seen + other.seen,
             passed: self.passed + other.passed,
@@ -57,7 +57,7 @@ impl Counts {
 }
 
 /// A queue that is captured.
-pub(super) struct Tap<'u> {
+pub(crate) struct Tap<'u> {
     queue: u32,
     /// Receives from the wire, sends into the stack.
     socket: Socket<'u>,
@@ -72,7 +72,7 @@ pub(super) struct Tap<'u> {
 
 impl<'u> Tap<'u> {
     /// Opens the sockets; nothing is captured yet.
-    pub(super) fn new(
+    pub(crate) fn new(
         interface: &Interface,
         umem: &'u Umem,
         queue: u32,
@@ -114,7 +114,7 @@ impl<'u> Tap<'u> {
     }
 
     /// Lets frames come.
-    pub(super) fn attach(
+    pub(crate) fn attach(
         &mut self,
         interface: &Interface,
         settings: &Settings<'_>,
@@ -136,12 +136,12 @@ impl<'u> Tap<'u> {
         Ok(())
     }
 
-    pub(super) fn queue(&self) -> u32 {
+    pub(crate) fn queue(&self) -> u32 {
         self.queue
     }
 
     /// Takes what is there, asks about each frame what is to become of it, and does that; tells whether there was anything.
-    pub(super) fn run(&mut self, mut judge: impl FnMut(&[u8]) -> Verdict) -> Result<bool, Failure> {
+    pub(crate) fn run(&mut self, mut judge: impl FnMut(&[u8]) -> Verdict) -> Result<bool, Failure> {
         if self.socket.receive(&mut self.received) == 0 {
             return Ok(false);
         }
@@ -166,18 +166,18 @@ impl<'u> Tap<'u> {
     }
 
     /// Waits for frames.
-    pub(super) fn wait(&mut self, time: Duration) -> Result<(), Failure> {
+    pub(crate) fn wait(&mut self, time: Duration) -> Result<(), Failure> {
         let _ = self.socket.wait(Interest::RX, time)?;
         Ok(())
     }
 
     /// No more frames come; what is there already can still be taken.
-    pub(super) fn detach(&mut self) {
+    pub(crate) fn detach(&mut self) {
         self.program = None;
     }
 
     /// Waits until what was passed on has left.
-    pub(super) fn drain(&mut self) -> Result<(), Failure> {
+    pub(crate) fn drain(&mut self) -> Result<(), Failure> {
         let start = Instant::now();
         for socket in std::iter::once(&mut self.socket).chain(&mut self.back) {
             while socket.in_flight() > 0 && start.elapsed() < PATIENCE {
@@ -188,7 +188,7 @@ impl<'u> Tap<'u> {
         Ok(())
     }
 
-    pub(super) fn counts(&self) -> Result<Counts, Failure> {
+    pub(crate) fn counts(&self) -> Result<Counts, Failure> {
         Ok(Counts {
             missed: self.socket.statistics()?.rx_dropped,
             ..self.counts

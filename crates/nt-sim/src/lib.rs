@@ -42,7 +42,8 @@ pub use kernel::{ClockMode, Mode};
 pub use lab::{
     CounterInstance, Driver, DriverEntry, Handle, Lab, LabBuilder, LabError, Leak, NtStatus,
     Output, Pending, Process, TraceEvent, UnloadReport, UserMemory,
-    nic::{FilterAttach, FilterDriver, FilterModule, Nic, NicBuilder, Stack, Wire},
+    ends::{Stack, Wire},
+    nic::{FilterAttach, FilterDriver, FilterModule, Nic, NicBuilder},
 };
 pub use mem::faults::{FaultPlan, InjectedFault};
 pub use pe::{DriverFile, Import, Machine, PeError};

@@ -1,6 +1,9 @@
 //! Inspection and forwarding in generic mode: specification 06, sections 5, 6 and 8.
 
-use nt_sim::nic::{Frame, FrameInfo, Layout};
+use nt_sim::{
+    FaultPlan,
+    nic::{Frame, FrameInfo, Layout},
+};
 use scenarios::{Scene, Stage, counters, frames, matching, program::Program, scene, socket::Setup};
 use xdp_abi::{
     HookId, Rule,
@@ -94,6 +97,33 @@ fn s06_5_3_r3_frames_of_very_many_pieces_are_delivered() {
         }
         assert_eq!(generic_rx(s, "Linearization Failures"), 0);
     });
+}
+
+#[test]
+fn s06_5_3_r4_memory_that_cannot_be_mapped_is_a_counted_drop() {
+    for layout in [Layout::contiguous(), Layout::split(&[20, 30])] {
+        scene(|s| {
+            let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
+            socket.fill_all();
+            let _program = program(s, matching::udp_dst(1).redirect(&socket.xsk));
+            s.nic.wire().set_layout(layout.clone().unmapped());
+            let frame = frames::udp4(1, b"to be mapped");
+            s.arrive(frame.clone());
+            assert_eq!(socket.received_bytes(), std::slice::from_ref(&frame));
+            for dropped in 1..4 {
+                s.lab.inject_failures(FaultPlan::Nth(1));
+                s.arrive(frame.clone());
+                let refused = s.lab.injected_failures();
+                s.lab.inject_failures(FaultPlan::Never);
+                assert_eq!(refused.len(), 1);
+                assert_eq!(generic_rx(s, "Mapping Failures"), dropped);
+                assert!(socket.received().is_empty());
+            }
+            s.arrive(frame.clone());
+            assert_eq!(socket.received_bytes(), [frame]);
+            assert!(s.passed().is_empty());
+        });
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod builder;
 mod driver;
+pub(crate) mod ends;
 mod faults;
 mod held;
 mod kernel_client;

@@ -131,8 +131,23 @@ fn new_mdl_as(address: *mut u8, len: usize, caller: &Caller) -> *mut MDL {
     mdl
 }
 
+/// Takes the address in the kernel off an MDL of [`new_mdl`]: its pages are locked, and have to be mapped.
+pub(crate) fn unmap_mdl(mdl: *mut MDL) {
+    put!(mdl => [MdlFlags] nt::sys::MDL_PAGES_LOCKED);
+    put!(mdl => [MappedSystemVa] std::ptr::null_mut());
+}
+
 /// Frees an MDL of [`new_mdl`], not the memory it describes.
 pub(crate) fn free_mdl(mdl: *mut MDL) {
+    let flags = get!(mdl => MdlFlags);
+    if flags & (MAPPED | NON_PAGED) == MAPPED {
+        // Whoever looked at it has mapped it; that goes with the MDL.
+        let address = get!(mdl => MappedSystemVa) as usize;
+        let undone = kernel()
+            .mem
+            .mdl_unmap_system(MdlView(mdl as usize), address);
+        crate::mem::report::mdl_result("a NIC's MDL", mdl as usize, undone);
+    }
     let size = get!(mdl => Size) as usize;
     free(mdl.cast(), size);
 }

@@ -306,6 +306,11 @@ impl Parts {
             }
         }
         nbl::write(parts.first, layout.backfill, data);
+        if layout.unmapped {
+            for &(mdl, ..) in &parts.mdls {
+                memory::unmap_mdl(mdl);
+            }
+        }
         parts
     }
 

@@ -12,6 +12,7 @@ pub struct Layout {
     pub(crate) skew: usize,
     pub(crate) empty_mdls: bool,
     pub(crate) resources: bool,
+    pub(crate) unmapped: bool,
     pub(crate) random: Option<u64>,
 }
 
@@ -31,6 +32,7 @@ impl Layout {
             skew: 0,
             empty_mdls: false,
             resources: false,
+            unmapped: false,
             random: None,
         }
     }
@@ -86,9 +88,17 @@ impl Layout {
         self
     }
 
+    /// MDLs have locked pages and no address in the kernel: who looks at a frame has to map it, which may fail. For what
+    /// a driver above can see; the wire reads pages.
+    #[must_use]
+    pub fn unmapped(mut self) -> Layout {
+        self.unmapped = true;
+        self
+    }
+
     /// Whether every frame lies in one MDL.
     pub(crate) fn is_plain(&self) -> bool {
-        self.random.is_none() && self.splits.is_empty() && !self.empty_mdls
+        self.random.is_none() && self.splits.is_empty() && !self.empty_mdls && !self.unmapped
     }
 
     /// The layout of the next frame.
@@ -104,6 +114,7 @@ impl Layout {
             skew: random.below(16),
             empty_mdls: random.below(8) == 0,
             resources: false,
+            unmapped: false,
             random: None,
         }
     }

@@ -102,6 +102,9 @@ pub(crate) enum Call {
     CreateMap,
     InsertIntoMap,
     RemoveFromMap,
+    DuplicateHandle,
+    AdoptHandle,
+    AdoptSocket,
     #[cfg_attr(
         not(all(feature = "lab", target_os = "linux", target_arch = "x86_64")),
         expect(dead_code, reason = "only labs have ends")
@@ -137,6 +140,9 @@ impl fmt::Display for Call {
             Self::CreateMap => "create a map",
             Self::InsertIntoMap => "insert a socket into a map",
             Self::RemoveFromMap => "remove a socket from a map",
+            Self::DuplicateHandle => "make a handle of another process",
+            Self::AdoptHandle => "take over a handle",
+            Self::AdoptSocket => "take over a socket",
             Self::UseEnd => "use an end of the lab's network card",
         })
     }
@@ -149,6 +155,14 @@ impl Fault {
             cause: cause.into(),
             advice: None,
         }
+    }
+
+    /// Whether it means that there is no driver.
+    pub(crate) fn says_no_driver(&self) -> bool {
+        matches!(
+            self,
+            Self::Status(NtStatus::OBJECT_NAME_NOT_FOUND | NtStatus::OBJECT_PATH_NOT_FOUND)
+        )
     }
 
     /// The error of a call on an object.
@@ -281,6 +295,30 @@ fn explain(call: Call, status: NtStatus) -> (Kind, &'static str, &'static str) {
             "a redirect target is no open socket or map of this process",
             "redirect to sockets and maps that are open",
         ),
+        (Call::AdoptHandle, S::INVALID_HANDLE) => (
+            Kind::InvalidArgument,
+            "this process has no such handle",
+            "pass the value that duplicating it into this process gave",
+        ),
+        (
+            Call::AdoptSocket,
+            S::INVALID_HANDLE
+            | S::NOT_SUPPORTED
+            | S::INVALID_DEVICE_REQUEST
+            | S::OBJECT_TYPE_MISMATCH,
+        ) => (
+            Kind::InvalidArgument,
+            "the handle is not one of a socket",
+            "pass the handles in the order in which they were made",
+        ),
+        (Call::DuplicateHandle, S::ACCESS_DENIED) => (
+            Kind::NotPermitted,
+            "the handle of the other process does not allow to duplicate handles into it",
+            "open the process with PROCESS_DUP_HANDLE",
+        ),
+        (Call::DuplicateHandle, S::PROCESS_IS_TERMINATING) => {
+            (Kind::Failed, "the other process has ended", "")
+        }
         (_, S::ACCESS_DENIED) => (
             Kind::NotPermitted,
             "only administrators may use XDP here",

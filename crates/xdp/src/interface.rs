@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use xdp_abi::Guid;
 use xdp_abi::offload::RssCapabilities;
-use xdp_abi::open::{InterfaceOpen, ObjectType};
+use xdp_abi::open::{DEVICE_NAME, InterfaceOpen, ObjectType};
 use zerocopy::IntoBytes;
 
 use crate::error::{Call, Error, Fault, Kind};
 use crate::status::NtStatus;
-use crate::sys::{Backend, open_object};
+use crate::sys::{Access, Backend, open_object};
 
 /// Where XDP runs: this Windows, or a lab.
 #[derive(Clone)]
@@ -115,17 +115,25 @@ impl System {
     ///
     /// # Errors
     ///
-    /// [`Kind::NoSuchInterface`], with the names that there are.
+    /// [`Kind::NoSuchInterface`], with the names that there are; [`Kind::DriverAbsent`] when there is no driver either.
     pub fn interface(&self, name: &str) -> Result<Interface, Error> {
         let all = self.interfaces()?;
         let found = all.iter().find(|interface| interface.is_called(name));
         found.cloned().ok_or_else(|| {
+            // Without a driver no name would do.
+            let device = self.backend.open(DEVICE_NAME, Access::Read, None);
+            let call = Call::FindInterface;
+            if let Err(fault) = device
+                && fault.says_no_driver()
+            {
+                return fault.during(call, name);
+            }
             let names: Vec<&str> = all.iter().map(Interface::alias).collect();
             let cause = match names.as_slice() {
                 [] => "there are no interfaces".to_owned(),
                 names => format!("there is none; there are {}", names.join(", ")),
             };
-            Error::new(Kind::NoSuchInterface, Call::FindInterface, name, cause).advise(
+            Error::new(Kind::NoSuchInterface, call, name, cause).advise(
                 "give the name, the alias, the index or the GUID that `xdp interfaces` shows",
             )
         })
@@ -305,16 +313,25 @@ impl fmt::Debug for Interface {
 mod tests {
     use super::*;
 
-    struct Two;
+    /// A system with two interfaces that answers every open with a status.
+    struct Two(NtStatus);
 
     impl Backend for Two {
         fn open(
             &self,
             _: &str,
-            _: crate::sys::Access,
+            _: Access,
             _: Option<&[u8]>,
         ) -> Result<Arc<dyn crate::sys::Object>, Fault> {
-            unreachable!("nothing is opened")
+            Err(Fault::Status(self.0))
+        }
+
+        fn adopt(&self, _: u64) -> Result<Arc<dyn crate::sys::Object>, Fault> {
+            unreachable!("nothing is adopted")
+        }
+
+        fn signal(&self) -> Result<Arc<dyn crate::sys::Signal>, Fault> {
+            unreachable!("nothing is waited for")
         }
 
         fn allocate(&self, _: usize) -> Result<crate::memory::Memory, Fault> {
@@ -343,7 +360,7 @@ mod tests {
 
     #[test]
     fn interfaces_are_found_by_each_of_their_names() {
-        let system = System::new(Arc::new(Two));
+        let system = System::new(Arc::new(Two(NtStatus::ACCESS_DENIED)));
         for name in [
             "Ethernet 2",
             "ethernet 2",
@@ -366,13 +383,25 @@ mod tests {
 
     #[test]
     fn an_unknown_interface_is_an_error_with_the_names_there_are() {
-        let error = System::new(Arc::new(Two))
+        let error = System::new(Arc::new(Two(NtStatus::ACCESS_DENIED)))
             .interface("eth0")
             .expect_err("there is none");
         assert_eq!(error.kind(), Kind::NoSuchInterface);
         assert_eq!(
             error.to_string(),
             "cannot find the interface (eth0): there is none; there are Büro, Ethernet 2"
+        );
+    }
+
+    #[test]
+    fn without_a_driver_that_is_said_rather_than_that_a_name_is_unknown() {
+        let system = System::new(Arc::new(Two(NtStatus::OBJECT_NAME_NOT_FOUND)));
+        assert!(system.interface("12").is_ok());
+        let error = system.interface("eth0").expect_err("there is none");
+        assert_eq!(error.kind(), Kind::DriverAbsent);
+        assert_eq!(
+            error.to_string(),
+            "cannot find the interface (eth0): the XDP driver is not running (STATUS_OBJECT_NAME_NOT_FOUND)"
         );
     }
 

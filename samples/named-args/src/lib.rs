@@ -210,22 +210,13 @@ fn finish(
     ExitCode::from(code)
 }
 
-/// Finds an interface. Where there is no driver, that is said rather than that its interface is unknown.
+/// Finds an interface.
 ///
 /// # Errors
 ///
 /// As [`xdp::Interface::find`].
 pub fn find(text: &str) -> Result<xdp::Interface, xdp::Error> {
-    xdp::Interface::find(text).map_err(|unknown| {
-        if unknown.kind() != xdp::Kind::NoSuchInterface {
-            return unknown;
-        }
-        let asked = xdp::System::of(text).and_then(|system| system.inventory());
-        match asked {
-            Err(absent) if absent.kind() == xdp::Kind::DriverAbsent => absent,
-            _ => unknown,
-        }
-    })
+    xdp::Interface::find(text)
 }
 
 /// Ends the lab that an interface was in, and prints what the driver left behind; elsewhere there is nothing to end.

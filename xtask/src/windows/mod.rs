@@ -86,6 +86,8 @@ fn build(args: &Args, compiler: &Compiler) -> Result<PathBuf> {
         .arg("--target-dir")
         .arg(&target_dir)
         .env("RUSTC", &compiler.rustc)
+        // What is not used on Windows shows only here.
+        .env("RUSTFLAGS", "--deny=warnings")
         .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER", GCC);
     for program in PROGRAMS {
         cargo.args(["--package", program.package]);

@@ -46,10 +46,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program {
         package: "xdp-cli",
         name: "xdp",
-        starts: &[
-            start(&["--help"], 0, "Usage: xdp"),
-            start(&["filter", "schema"], 0, "json-schema.org"),
-        ],
+        starts: &XDP,
     },
     sample("rxfilter", &RXFILTER),
     sample("xskfwd", &XSKFWD),
@@ -63,11 +60,30 @@ pub(super) const PROGRAMS: &[Program] = &[
     sample("load_balancer", &LOAD_BALANCER),
     sample("smoltcp_http", &SMOLTCP_HTTP),
     sample("sniffer", &SNIFFER),
+    sample("udp_echo", &UDP_ECHO),
 ];
 
 /// Words of every program that finds no driver.
 const NO_DRIVER: &str = "the XDP driver is not running";
 
+const XDP: [Start; 7] = [
+    start(&["--help"], 0, "Usage: xdp"),
+    start(&["filter", "schema"], 0, "json-schema.org"),
+    start(&["status"], 3, NO_DRIVER),
+    start(&["doctor"], 3, "the service xdp is not registered"),
+    // Without a driver that is what is said, not that it has no such interface.
+    start(&["features", "-i", "no such interface"], 3, NO_DRIVER),
+    start(
+        &["filter", "add", "all", "drop", "-i", "no such interface"],
+        3,
+        NO_DRIVER,
+    ),
+    start(
+        &["bench", "rx", "-i", "lab:"],
+        5,
+        "there is no lab on this system",
+    ),
+];
 const RXFILTER: [Start; 3] = [
     start(&["-?"], 0, "Usage: rxfilter"),
     start(&["-IfIndex"], 1, "Usage: rxfilter"),
@@ -113,4 +129,14 @@ const SMOLTCP_HTTP: [Start; 2] = [
 const SNIFFER: [Start; 2] = [
     start(&["--help"], 0, "Usage: sniffer"),
     start(&["1"], 3, NO_DRIVER),
+];
+// The rule file is from the root of the workspace, in which the programs are started.
+const UDP_ECHO: [Start; 3] = [
+    start(&["--help"], 0, "Usage: udp_echo"),
+    start(
+        &["1", "-Rules", "no such file"],
+        1,
+        "cannot read no such file",
+    ),
+    start(&["1", "-Rules", "samples/rules/demo.toml"], 3, NO_DRIVER),
 ];

@@ -1,7 +1,8 @@
 //! Starting Windows programs on Linux.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -14,6 +15,12 @@ struct Wine {
     folder: PathBuf,
 }
 
+/// How a program ended, and what it said on both streams.
+struct Said {
+    exit: Option<i32>,
+    text: String,
+}
+
 /// Starts every program as its table says; returns how many did something else.
 pub(super) fn start_all(folder: &Path) -> Result<usize> {
     let wine = Wine::new(folder)?;
@@ -21,8 +28,8 @@ pub(super) fn start_all(folder: &Path) -> Result<usize> {
     for program in PROGRAMS {
         let file = folder.join(program.file());
         for start in program.starts {
-            let output = wine.run(&file, start.arguments)?;
-            if let Some(wrong) = judge(start, output.status.code(), &said(&output)) {
+            let said = wine.run(&file, start.arguments)?;
+            if let Some(wrong) = judge(start, said.exit, &said.text) {
                 failed += 1;
                 eprintln!("{}: {wrong}", shown(program, start));
             } else {
@@ -49,14 +56,6 @@ fn judge(start: &Start, exit: Option<i32>, said: &str) -> Option<String> {
     (!said.contains(start.says)).then(|| format!("it did not say {:?} but:\n{said}", start.says))
 }
 
-fn said(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
-
 impl Wine {
     fn new(programs: &Path) -> Result<Self> {
         let library = programs.join("bcryptprimitives.dll");
@@ -76,8 +75,17 @@ impl Wine {
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
         let wine = Self { folder };
-        // The first start makes the machine, and may talk about it; what the programs say comes after.
-        let made = wine.command("wineboot").arg("--init").output();
+        // Otherwise the machine goes down after each program, and starts again for the next.
+        let stays = wine.command("wineserver").arg("--persistent").status();
+        stays.context("cannot run wineserver")?;
+        // The first start makes the machine, and may talk about it.
+        let made = wine
+            .command("wineboot")
+            .arg("--init")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         made.context("cannot run wineboot")?;
         Ok(wine)
     }
@@ -93,12 +101,28 @@ impl Wine {
         command
     }
 
-    fn run(&self, program: &Path, arguments: &[&str]) -> Result<Output> {
-        self.command("wine")
+    /// Runs a program. What it says goes to a file: a pipe would stay open in services of Windows that it starts.
+    fn run(&self, program: &Path, arguments: &[&str]) -> Result<Said> {
+        let path = self.folder.join("said");
+        let file = File::create(&path);
+        let file = file.with_context(|| format!("cannot create {}", path.display()))?;
+        let both = file.try_clone()?;
+        let status = self
+            .command("wine")
+            .current_dir(root())
             .arg(program)
             .args(arguments)
-            .output()
-            .with_context(|| format!("cannot start {} under wine", program.display()))
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(both)
+            .status()
+            .with_context(|| format!("cannot start {} under wine", program.display()))?;
+        let bytes = std::fs::read(&path);
+        let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Said {
+            exit: status.code(),
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        })
     }
 }
 

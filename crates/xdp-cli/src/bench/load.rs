@@ -1,6 +1,8 @@
 //! Frames for benchmarks, and the generator on the wire of a lab.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use std::sync::atomic::Ordering;
 
 use xdp::Interface;
 
@@ -9,6 +11,7 @@ use super::pace::Pace;
 /// Bytes of the headers before the payload: Ethernet, IPv4, UDP.
 pub(crate) const HEADERS: usize = 14 + 20 + 8;
 /// Frames that are put in at a time.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 const CHAIN: u64 = 64;
 /// The discard port.
 pub(crate) const PORT: u16 = 9;

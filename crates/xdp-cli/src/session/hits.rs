@@ -1,14 +1,17 @@
 //! How often rules decided, as the driver's list of what there is says.
 
-use xdp_abi::inventory::{Entries, EntryKind, Header, ListFlags, RuleHits};
-use zerocopy::FromBytes as _;
+use xdp_abi::inventory::{Entries, EntryKind, RuleHits};
 
 /// What is asked for beside the list itself: the hits of rules.
-pub(crate) const WITH_RULE_HITS: [u8; 4] = ListFlags::RULE_HITS.0.to_le_bytes();
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) const WITH_RULE_HITS: [u8; 4] = xdp_abi::inventory::ListFlags::RULE_HITS.0.to_le_bytes();
 
 /// The size of the list, of which the start was read.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) fn size_needed(list: &[u8]) -> Option<usize> {
-    let (header, _) = Header::read_from_prefix(list).ok()?;
+    use zerocopy::FromBytes as _;
+
+    let (header, _) = xdp_abi::inventory::Header::read_from_prefix(list).ok()?;
     header.total_size.try_into().ok()
 }
 
@@ -36,6 +39,7 @@ pub(crate) fn of(list: &[u8], programs: &[u64]) -> Option<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use xdp_abi::inventory::Header;
     use zerocopy::IntoBytes as _;
 
     fn entry(program: u64, queue: u32, first: u32, hits: &[u64]) -> Vec<u8> {

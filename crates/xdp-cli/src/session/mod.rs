@@ -48,6 +48,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 }
 
 /// Reads the name of a session from the command line.
+#[cfg(any(test, all(target_os = "linux", target_arch = "x86_64")))]
 pub(crate) fn name(text: &str) -> Result<String, String> {
     if is_name(text) {
         Ok(text.to_owned())

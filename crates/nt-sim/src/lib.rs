@@ -40,7 +40,7 @@ mod verifier;
 
 pub use kernel::{ClockMode, Mode};
 pub use lab::{
-    CounterInstance, Driver, DriverEntry, Handle, Lab, LabBuilder, LabError, Leak, NtStatus,
+    CounterInstance, Driver, DriverEntry, Event, Handle, Lab, LabBuilder, LabError, Leak, NtStatus,
     Output, Pending, Process, TraceEvent, UnloadReport, UserMemory,
     ends::{Stack, Wire},
     nic::{FilterAttach, FilterDriver, FilterModule, Nic, NicBuilder},

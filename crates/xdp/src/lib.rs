@@ -44,6 +44,7 @@
 )]
 
 mod error;
+mod handle;
 mod interface;
 pub mod inventory;
 #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
@@ -60,12 +61,14 @@ mod sys;
 mod umem;
 
 pub use error::{Error, Kind};
+pub use handle::{Handle, Peer};
 pub use interface::{Interface, System};
 pub use inventory::Inventory;
 pub use map::Map;
 pub use program::{Hook, Match, Mode, PortSet, Program, ProgramBuilder, Rule, Targets};
 pub use socket::{
-    Deadline, Interest, Ready, RingError, RingErrors, SendError, Socket, SocketBuilder, Statistics,
+    Binding, BoundSocket, Deadline, Interest, Ready, RingError, RingErrors, SendError, Socket,
+    SocketBuilder, Statistics, WaitSet,
 };
 pub use status::NtStatus;
 pub use umem::{Batch, Frame, FrameInfo, NoRoom, SendOffload, Umem, UmemBuilder};

@@ -71,6 +71,8 @@ statuses! {
     DEVICE_NOT_READY = 0xC000_00A3, "STATUS_DEVICE_NOT_READY";
     /// It is not supported.
     NOT_SUPPORTED = 0xC000_00BB, "STATUS_NOT_SUPPORTED";
+    /// The process is ending.
+    PROCESS_IS_TERMINATING = 0xC000_010A, "STATUS_PROCESS_IS_TERMINATING";
     /// The request was cancelled.
     CANCELLED = 0xC000_0120, "STATUS_CANCELLED";
     /// The object is in the wrong state.

@@ -34,15 +34,11 @@ pub(crate) struct IoResult {
     pub(crate) information: usize,
 }
 
-/// A request under way, or done.
-pub(crate) struct Pending {
-    result: Mutex<Option<IoResult>>,
-    event: Body,
-    irp: Mutex<Weak<Irp>>,
-}
+/// An event of the kernel that stays set until it is reset.
+pub(crate) struct Event(Body);
 
-impl Pending {
-    pub(super) fn new() -> Arc<Pending> {
+impl Event {
+    pub(crate) fn new() -> Event {
         let event = Body::new(size_of::<KEVENT>());
         dispatcher::initialize(
             event.address(),
@@ -50,9 +46,39 @@ impl Pending {
             size_of::<KEVENT>(),
             0,
         );
+        Event(event)
+    }
+
+    fn set(&self) {
+        dispatcher::update(self.0.address(), |_| 1);
+    }
+
+    pub(crate) fn reset(&self) {
+        dispatcher::update(self.0.address(), |_| 0);
+    }
+
+    /// Waits until it is set; `false` when `timeout` (Windows units, `None` for ever) passes first.
+    pub(crate) fn wait(&self, timeout: Option<i64>) -> bool {
+        dispatcher::wait(&[self.0.address()], false, timeout);
+        dispatcher::state(self.0.address()) != 0
+    }
+}
+
+/// A request under way, or done.
+pub(crate) struct Pending {
+    result: Mutex<Option<IoResult>>,
+    event: Event,
+    /// Is set, too, when the request ends.
+    also: Mutex<Option<Arc<Event>>>,
+    irp: Mutex<Weak<Irp>>,
+}
+
+impl Pending {
+    pub(super) fn new() -> Arc<Pending> {
         Arc::new(Pending {
             result: Mutex::new(None),
-            event,
+            event: Event::new(),
+            also: Mutex::new(None),
             irp: Mutex::new(Weak::new()),
         })
     }
@@ -62,7 +88,20 @@ impl Pending {
             status,
             information,
         });
-        dispatcher::update(self.event.address(), |_| 1);
+        self.event.set();
+        let also = self.also.lock().clone();
+        if let Some(event) = also {
+            event.set();
+        }
+    }
+
+    /// Sets another event, too, when the request ends, at once if it has.
+    pub(crate) fn notify(&self, event: Arc<Event>) {
+        *self.also.lock() = Some(Arc::clone(&event));
+        // Whoever ended the request meanwhile may not have seen it.
+        if self.result().is_some() {
+            event.set();
+        }
     }
 
     /// Lets [`Pending::cancel`] find the packet.
@@ -80,7 +119,7 @@ impl Pending {
         if let Some(result) = self.result() {
             return Some(result);
         }
-        dispatcher::wait(&[self.event.address()], false, timeout);
+        self.event.wait(timeout);
         self.result()
     }
 

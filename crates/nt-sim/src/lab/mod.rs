@@ -3,7 +3,9 @@
 mod builder;
 mod driver;
 pub(crate) mod ends;
+mod event;
 mod faults;
+mod handover;
 mod held;
 mod kernel_client;
 mod leaks;
@@ -29,6 +31,7 @@ pub(crate) use self::held::Held;
 pub use self::{
     builder::LabBuilder,
     driver::{Driver, DriverEntry},
+    event::Event,
     leaks::{Leak, UnloadReport},
     process::{Handle, Output, Pending, Process, UserMemory},
     status::NtStatus,

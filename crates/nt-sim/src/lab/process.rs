@@ -50,9 +50,9 @@ pub struct UserMemory {
 
 /// An open handle of a process. Dropping it closes it.
 pub struct Handle<'process> {
-    process: Held<'process, Process<'process>>,
-    value: usize,
-    open: bool,
+    pub(super) process: Held<'process, Process<'process>>,
+    pub(super) value: usize,
+    pub(super) open: bool,
 }
 
 /// How a request ended.
@@ -68,8 +68,8 @@ pub struct Output {
 
 /// A request that is under way.
 pub struct Pending<'lab> {
-    lab: Held<'lab, Lab>,
-    pending: Arc<request::Pending>,
+    pub(super) lab: Held<'lab, Lab>,
+    pub(super) pending: Arc<request::Pending>,
 }
 
 /// An open that is being described.
@@ -159,7 +159,7 @@ impl<'lab> Process<'lab> {
     }
 
     /// Runs a system call of this process.
-    fn call<R>(&self, body: impl FnOnce() -> R) -> Result<R, LabError> {
+    pub(super) fn call<R>(&self, body: impl FnOnce() -> R) -> Result<R, LabError> {
         if self.process.is_dying() {
             return Err(LabError::Invalid(format!(
                 "process {} was killed: it makes no more calls",

@@ -12,7 +12,7 @@ use super::address::{Address, EndSpec, Verifier};
 use super::{Lab, driver};
 use crate::error::{Call, Error, Fault, Kind};
 use crate::interface::Details;
-use crate::sys::lab::fault;
+use crate::sys::lab::{Caller, fault};
 
 /// Name of the driver's service, under which its settings are.
 const SERVICE: &str = "xdp";
@@ -355,15 +355,15 @@ impl Machine {
             .expect("a machine that is used is shared")
     }
 
-    pub(crate) fn lab(&self) -> &nt_sim::Lab {
+    pub(crate) fn lab(&self) -> &Arc<nt_sim::Lab> {
         &self.lab
     }
 
-    pub(crate) fn process(&self) -> Result<Arc<Process<'static>>, Fault> {
-        let process = self.process.as_ref();
-        process
-            .map(Arc::clone)
-            .ok_or_else(|| Fault::of(Kind::Failed, "the lab has ended"))
+    /// The process that this program is.
+    pub(crate) fn caller(&self) -> Result<Caller, Fault> {
+        let process = self.process.as_ref().map(Arc::clone);
+        let process = process.ok_or_else(|| Fault::of(Kind::Failed, "the lab has ended"))?;
+        Ok(Caller::new(process, self.shared()))
     }
 
     pub(crate) fn details(&self) -> Vec<Details> {

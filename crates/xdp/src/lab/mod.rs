@@ -18,6 +18,7 @@ mod address;
 mod driver;
 mod end;
 mod machine;
+mod process;
 
 pub use address::{Address, AddressError, EndSpec, Verifier};
 pub use end::{End, Side};
@@ -28,6 +29,7 @@ pub use nt_sim::{
     cable::{CableError, Feed, Sink, Source},
     nic::Counters,
 };
+pub use process::{Process, User};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use xdp_abi::open::ObjectType;
 use xdp_abi::program::{CreateProgramFlags, ProgramOpen};
-use xdp_abi::{ActionParams, ClientPtr, Handle, MatchPattern, RedirectParams};
+use xdp_abi::{ActionParams, ClientPtr, MatchPattern, RedirectParams};
 use zerocopy::IntoBytes;
 
 use super::{Hook, Mode, PortSet, Rule};
 use crate::error::{Call, Error, Fault, Kind};
+use crate::handle::{Handle, Peer};
 use crate::interface::Interface;
 use crate::map::Map;
 use crate::rulefile::{Entry, RuleFile, Target};
@@ -90,6 +91,25 @@ impl Program {
         }
     }
 
+    /// Takes over a program that another process attached and duplicated into this one.
+    pub fn adopt(handle: Handle) -> Self {
+        Self {
+            object: handle.into_object(),
+            _ports: Vec::new(),
+        }
+    }
+
+    /// Makes a handle to the program in another process, and returns its value there: the rules stay attached until both have
+    /// closed it. Port sets stay those of this process.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NotPermitted`], [`Kind::Failed`] when the system refuses.
+    #[doc(alias = "DuplicateHandle")]
+    pub fn duplicate_to(&self, process: &Peer) -> Result<u64, Error> {
+        process.duplicate(&*self.object, || "a program".to_owned())
+    }
+
     /// Detaches the rules: no frame is matched with them any more when this returns. So does dropping the program.
     pub fn detach(self) {}
 }
@@ -145,7 +165,7 @@ impl ProgramBuilder {
                 )
             })?;
             let params = RedirectParams {
-                target: Handle(object.handle()),
+                target: xdp_abi::Handle(object.handle()),
                 ..rule.raw.params.redirect()
             };
             rule.raw.params = ActionParams::from_redirect(params);

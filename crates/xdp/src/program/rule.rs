@@ -11,7 +11,7 @@ use xdp_abi::{
 
 use super::PortSet;
 use crate::map::Map;
-use crate::socket::Socket;
+use crate::socket::{BoundSocket, Socket};
 use crate::sys::Object;
 
 /// What a frame must be for a rule to apply. An action makes it a [`Rule`].
@@ -244,6 +244,12 @@ impl Match {
     /// The frame goes to a socket, if it arrived on the queue that the socket is bound to, and is dropped otherwise.
     #[doc(alias = "XDP_PROGRAM_ACTION_REDIRECT")]
     pub fn redirect(self, socket: &Socket<'_>) -> Rule {
+        self.redirect_to(RedirectTargetType::XSK, socket.object())
+    }
+
+    /// As [`Match::redirect`], to a socket that gets its memory later, perhaps in another process: until then its frames are
+    /// dropped.
+    pub fn redirect_to_bound(self, socket: &BoundSocket) -> Rule {
         self.redirect_to(RedirectTargetType::XSK, socket.object())
     }
 

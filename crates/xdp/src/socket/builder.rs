@@ -3,43 +3,42 @@
 use std::sync::Arc;
 
 use xdp_abi::ClientPtr;
-use xdp_abi::HookId;
 use xdp_abi::ioctl::xsk as ioctl;
-use xdp_abi::open::ObjectType;
 use xdp_abi::ring::{RingInfo, RingInfoSet};
-use xdp_abi::sockopt::{SetSockoptIn, Sockopt};
-use xdp_abi::xsk::{ActivateIn, BindFlags, BindIn, UmemReg};
+use xdp_abi::sockopt::Sockopt;
+use xdp_abi::xsk::{ActivateIn, UmemReg};
 use xdp_ring::RingLayout;
-use zerocopy::{Immutable, IntoBytes};
+use zerocopy::IntoBytes;
 
-use super::Socket;
+use super::binding::{Binding, BoundSocket};
 use super::rings::{Offsets, Receiving, Sending, ring};
 use super::statistics::read;
+use super::{Setter, Socket};
 use crate::error::{Call, Error, Fault, Kind};
-use crate::interface::Interface;
 use crate::program::{Hook, Mode};
-use crate::sys::{Object, open_object};
+use crate::sys::Object;
 use crate::umem::Umem;
 
 /// Bytes of an Ethernet header, which an MTU does not count.
 const ETHERNET_HEADER: u32 = 14;
 
-/// A socket that is being described.
+/// A socket that is being described: one that is to be bound ([`Binding`]), or one that is bound already
+/// ([`BoundSocket`]).
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct SocketBuilder<'u> {
-    interface: Interface,
+pub struct SocketBuilder<'u, P = Binding> {
+    place: P,
+    equipment: Equipment<'u>,
+}
+
+/// What a socket gets once it is bound.
+#[derive(Clone, Debug)]
+struct Equipment<'u> {
     umem: &'u Umem,
-    queue: u32,
-    mode: Mode,
-    receives: bool,
-    sends: bool,
     rx_ring: u32,
     fill_ring: u32,
     tx_ring: u32,
     completion_ring: u32,
-    rx_hook: Hook,
-    tx_hook: Hook,
     extensions: Vec<&'static Extension>,
 }
 
@@ -85,76 +84,28 @@ const fn extension(option: Sockopt, name: &'static str, receiving: bool) -> Exte
     }
 }
 
-impl<'u> SocketBuilder<'u> {
-    pub(super) fn new(interface: Interface, umem: &'u Umem) -> Self {
-        Self {
-            interface,
-            umem,
-            queue: 0,
-            mode: Mode::Auto,
-            receives: true,
-            sends: true,
-            rx_ring: 1024,
-            fill_ring: 1024,
-            tx_ring: 1024,
-            completion_ring: 1024,
-            rx_hook: Hook::Receive,
-            tx_hook: Hook::Transmit,
-            extensions: Vec::new(),
-        }
-    }
-
-    /// Chooses the queue, which counts from 0.
+impl SocketBuilder<'_> {
+    /// Chooses the queue, which counts from 0; 0 if not said.
     pub fn queue(mut self, queue: u32) -> Self {
-        self.queue = queue;
+        self.place = self.place.queue(queue);
         self
     }
 
-    /// Chooses the mode.
+    /// Chooses the mode; [`Mode::Auto`] if not said.
     pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
+        self.place = self.place.mode(mode);
         self
     }
 
     /// Opens it for receiving only.
     pub fn receive_only(mut self) -> Self {
-        (self.receives, self.sends) = (true, false);
+        self.place = self.place.receive_only();
         self
     }
 
     /// Opens it for sending only.
     pub fn transmit_only(mut self) -> Self {
-        (self.receives, self.sends) = (false, true);
-        self
-    }
-
-    /// Sets the number of frames that can wait to be received, a power of two; 1,024 if not said. What arrives when they
-    /// all wait is dropped.
-    #[doc(alias = "XSK_SOCKOPT_RX_RING_SIZE")]
-    pub fn rx_ring(mut self, frames: u32) -> Self {
-        self.rx_ring = frames;
-        self
-    }
-
-    /// Sets the number of free frames that the driver can have, a power of two; 1,024 if not said. The socket lends it
-    /// so many as long as there are free ones.
-    #[doc(alias = "XSK_SOCKOPT_RX_FILL_RING_SIZE")]
-    pub fn fill_ring(mut self, frames: u32) -> Self {
-        self.fill_ring = frames;
-        self
-    }
-
-    /// Sets the number of frames that can wait to be sent, a power of two; 1,024 if not said.
-    #[doc(alias = "XSK_SOCKOPT_TX_RING_SIZE")]
-    pub fn tx_ring(mut self, frames: u32) -> Self {
-        self.tx_ring = frames;
-        self
-    }
-
-    /// Sets the number of frames that can be on their way at a time, a power of two; 1,024 if not said.
-    #[doc(alias = "XSK_SOCKOPT_TX_COMPLETION_RING_SIZE")]
-    pub fn completion_ring(mut self, frames: u32) -> Self {
-        self.completion_ring = frames;
+        self.place = self.place.transmit_only();
         self
     }
 
@@ -162,7 +113,7 @@ impl<'u> SocketBuilder<'u> {
     /// ([`Hook::Transmit`]).
     #[doc(alias = "XSK_SOCKOPT_RX_HOOK_ID")]
     pub fn rx_hook(mut self, hook: Hook) -> Self {
-        self.rx_hook = hook;
+        self.place = self.place.rx_hook(hook);
         self
     }
 
@@ -170,17 +121,58 @@ impl<'u> SocketBuilder<'u> {
     /// received ([`Hook::Receive`]).
     #[doc(alias = "XSK_SOCKOPT_TX_HOOK_ID")]
     pub fn tx_hook(mut self, hook: Hook) -> Self {
-        self.tx_hook = hook;
+        self.place = self.place.tx_hook(hook);
+        self
+    }
+}
+
+impl<'u, P> SocketBuilder<'u, P> {
+    pub(super) fn new(place: P, umem: &'u Umem) -> Self {
+        let equipment = Equipment {
+            umem,
+            rx_ring: 1024,
+            fill_ring: 1024,
+            tx_ring: 1024,
+            completion_ring: 1024,
+            extensions: Vec::new(),
+        };
+        Self { place, equipment }
+    }
+
+    /// Sets the number of frames that can wait to be received, a power of two; 1,024 if not said. What arrives when they
+    /// all wait is dropped.
+    #[doc(alias = "XSK_SOCKOPT_RX_RING_SIZE")]
+    pub fn rx_ring(mut self, frames: u32) -> Self {
+        self.equipment.rx_ring = frames;
+        self
+    }
+
+    /// Sets the number of free frames that the driver can have, a power of two; 1,024 if not said. The socket lends it
+    /// so many as long as there are free ones.
+    #[doc(alias = "XSK_SOCKOPT_RX_FILL_RING_SIZE")]
+    pub fn fill_ring(mut self, frames: u32) -> Self {
+        self.equipment.fill_ring = frames;
+        self
+    }
+
+    /// Sets the number of frames that can wait to be sent, a power of two; 1,024 if not said.
+    #[doc(alias = "XSK_SOCKOPT_TX_RING_SIZE")]
+    pub fn tx_ring(mut self, frames: u32) -> Self {
+        self.equipment.tx_ring = frames;
+        self
+    }
+
+    /// Sets the number of frames that can be on their way at a time, a power of two; 1,024 if not said.
+    #[doc(alias = "XSK_SOCKOPT_TX_COMPLETION_RING_SIZE")]
+    pub fn completion_ring(mut self, frames: u32) -> Self {
+        self.equipment.completion_ring = frames;
         self
     }
 
     fn enable(mut self, extension: &'static Extension) -> Self {
-        if !self
-            .extensions
-            .iter()
-            .any(|enabled| enabled.option == extension.option)
-        {
-            self.extensions.push(extension);
+        let enabled = &mut self.equipment.extensions;
+        if !enabled.iter().any(|one| one.option == extension.option) {
+            enabled.push(extension);
         }
         self
     }
@@ -215,20 +207,18 @@ impl<'u> SocketBuilder<'u> {
     pub fn tx_checksums(self) -> Self {
         self.enable(&TX_CHECKSUMS)
     }
+}
 
-    fn name(&self) -> String {
-        format!("queue {} of {}", self.queue, self.interface)
-    }
-
+impl<'u> Equipment<'u> {
     /// What is wrong with the description, seen without asking anybody.
-    fn check(&self) -> Result<(), Error> {
+    fn check(&self, place: &Binding) -> Result<(), Error> {
         let wrong =
-            |call, cause: String| Err(Error::new(Kind::InvalidArgument, call, self.name(), cause));
+            |call, cause: String| Err(Error::new(Kind::InvalidArgument, call, place.name(), cause));
         let rings = [
-            ("receive", self.rx_ring, self.receives),
-            ("fill", self.fill_ring, self.receives),
-            ("transmit", self.tx_ring, self.sends),
-            ("completion", self.completion_ring, self.sends),
+            ("receive", self.rx_ring, place.receives),
+            ("fill", self.fill_ring, place.receives),
+            ("transmit", self.tx_ring, place.sends),
+            ("completion", self.completion_ring, place.sends),
         ];
         for (ring, size, used) in rings {
             if used && !size.is_power_of_two() {
@@ -241,16 +231,16 @@ impl<'u> SocketBuilder<'u> {
         }
         if let Some(extension) = self.extensions.iter().find(|extension| {
             if extension.receiving {
-                !self.receives
+                !place.receives
             } else {
-                !self.sends
+                !place.sends
             }
         }) {
             let cause = "the socket does not go in that direction".to_owned();
             return wrong(Call::Enable(extension.name), cause);
         }
         let ours = Arc::ptr_eq(
-            &self.interface.system().shared_backend(),
+            &place.interface.system().shared_backend(),
             &self.umem.system().shared_backend(),
         );
         if !ours {
@@ -260,48 +250,20 @@ impl<'u> SocketBuilder<'u> {
         Ok(())
     }
 
-    /// Creates the socket, binds it to the queue and activates it.
-    ///
-    /// # Errors
-    ///
-    /// The first step that fails, by its name: [`Kind::DriverAbsent`], [`Kind::NotPermitted`] from creating it;
-    /// [`Kind::NoSuchInterface`], [`Kind::InvalidArgument`] (no such queue) from binding; [`Kind::NotSupported`],
-    /// [`Kind::Busy`] from enabling what was asked for; [`Kind::OutOfMemory`]. Nothing is left open then.
-    pub fn open(self) -> Result<Socket<'u>, Error> {
-        self.check()?;
-        let name = self.name();
+    /// Gives a bound socket memory and rings, and activates it.
+    fn activate(&self, bound: BoundSocket) -> Result<Socket<'u>, Error> {
+        let place = &bound.place;
+        let name = place.name();
         let failed = |call: Call| {
             let name = name.clone();
             move |fault: Fault| fault.during(call, name)
         };
-        let backend = self.interface.backend();
-        let object =
-            open_object(backend, ObjectType::XSK, &[]).map_err(failed(Call::CreateSocket))?;
+        let object = Arc::clone(&bound.object);
         let setter = Setter {
-            interface: &self.interface,
+            interface: &place.interface,
             object: &*object,
             name: &name,
         };
-        if self.rx_hook != Hook::Receive {
-            let hook = self.rx_hook.inspect();
-            setter.set(Call::SetHook, Sockopt::RX_HOOK_ID, &hook)?;
-        }
-        if self.tx_hook != Hook::Transmit {
-            let hook: HookId = self.tx_hook.inject();
-            setter.set(Call::SetHook, Sockopt::TX_HOOK_ID, &hook)?;
-        }
-        let mut flags = self.mode.bind_flags();
-        flags.set(BindFlags::RX, self.receives);
-        flags.set(BindFlags::TX, self.sends);
-        let bind = BindIn {
-            if_index: self.interface.index(),
-            queue_id: self.queue,
-            flags,
-        };
-        setter
-            .request(Call::Bind, ioctl::BIND, bind.as_bytes())
-            .map_err(|error| self.mode.explain(error))?;
-        backend.settle().map_err(failed(Call::Bind))?;
         for extension in &self.extensions {
             setter.set(Call::Enable(extension.name), extension.option, &1_u32)?;
         }
@@ -313,47 +275,36 @@ impl<'u> SocketBuilder<'u> {
             address: ClientPtr(pool.memory().address()),
         };
         setter.set(Call::RegisterUmem, Sockopt::UMEM_REG, &registration)?;
-        if self.receives {
-            setter.set(
-                Call::SizeRing("receive"),
-                Sockopt::RX_RING_SIZE,
-                &self.rx_ring,
-            )?;
-            setter.set(
-                Call::SizeRing("fill"),
-                Sockopt::RX_FILL_RING_SIZE,
-                &self.fill_ring,
-            )?;
-        }
-        if self.sends {
-            setter.set(
-                Call::SizeRing("transmit"),
-                Sockopt::TX_RING_SIZE,
-                &self.tx_ring,
-            )?;
-            let completion = &self.completion_ring;
-            setter.set(
-                Call::SizeRing("completion"),
+        let rings = [
+            ("receive", Sockopt::RX_RING_SIZE, self.rx_ring),
+            ("fill", Sockopt::RX_FILL_RING_SIZE, self.fill_ring),
+            ("transmit", Sockopt::TX_RING_SIZE, self.tx_ring),
+            (
+                "completion",
                 Sockopt::TX_COMPLETION_RING_SIZE,
-                completion,
-            )?;
+                self.completion_ring,
+            ),
+        ];
+        let used = [place.receives, place.receives, place.sends, place.sends];
+        for ((ring, option, size), _) in rings.iter().zip(used).filter(|(_, used)| *used) {
+            setter.set(Call::SizeRing(ring), *option, size)?;
         }
         let info: RingInfoSet =
             read(&*object, Sockopt::RING_INFO).map_err(failed(Call::MapRings))?;
         let mapped = |info: &RingInfo| map(&object, info).map_err(failed(Call::MapRings));
-        let receiving = if self.receives {
-            let offsets = self.offsets(&*object, true)?;
+        let receiving = if place.receives {
+            let offsets = self.offsets(&*object, &name, true)?;
             let half = Receiving::new(mapped(&info.rx)?, mapped(&info.fill)?, offsets);
             Some(half.map_err(failed(Call::MapRings))?)
         } else {
             None
         };
-        let sending = if self.sends {
-            let longest = self
+        let sending = if place.sends {
+            let longest = place
                 .interface
                 .mtu_bytes()
                 .map(|mtu| (mtu + ETHERNET_HEADER) as usize);
-            let offsets = self.offsets(&*object, false)?;
+            let offsets = self.offsets(&*object, &name, false)?;
             let half = Sending::new(
                 mapped(&info.tx)?,
                 mapped(&info.completion)?,
@@ -366,14 +317,17 @@ impl<'u> SocketBuilder<'u> {
         };
         let activate = ActivateIn::default();
         setter.request(Call::Activate, ioctl::ACTIVATE, activate.as_bytes())?;
+        let system = place.interface.system().clone();
+        let has_others = bound.has_others;
+        // From here on only the lender keeps the socket open, which has to know when it is closed.
+        drop(bound);
         let mut socket = Socket {
             receiving,
             sending,
-            #[cfg(feature = "tokio")]
             waiting: None,
-            lender: pool.lender(object),
+            lender: pool.lender(object, has_others),
             umem: self.umem,
-            system: self.interface.system().clone(),
+            system,
             name,
         };
         if let Some(receiving) = &mut socket.receiving {
@@ -383,10 +337,10 @@ impl<'u> SocketBuilder<'u> {
     }
 
     /// Where the driver put what was enabled.
-    fn offsets(&self, object: &dyn Object, receiving: bool) -> Result<Offsets, Error> {
+    fn offsets(&self, object: &dyn Object, name: &str, receiving: bool) -> Result<Offsets, Error> {
         let offset = |option: Sockopt| -> Result<Option<u16>, Error> {
             let offset = read::<u16>(object, option);
-            let failed = |fault: Fault| fault.during(Call::MapRings, self.name());
+            let failed = |fault: Fault| fault.during(Call::MapRings, name);
             offset.map(Some).map_err(failed)
         };
         let mut offsets = Offsets::default();
@@ -419,6 +373,33 @@ impl<'u> SocketBuilder<'u> {
     }
 }
 
+impl<'u> SocketBuilder<'u> {
+    /// Creates the socket, binds it to the queue and activates it.
+    ///
+    /// # Errors
+    ///
+    /// The first step that fails, by its name: [`Kind::DriverAbsent`], [`Kind::NotPermitted`] from creating it;
+    /// [`Kind::NoSuchInterface`], [`Kind::InvalidArgument`] (no such queue) from binding; [`Kind::NotSupported`],
+    /// [`Kind::Busy`] from enabling what was asked for; [`Kind::OutOfMemory`]. Nothing is left open then.
+    pub fn open(self) -> Result<Socket<'u>, Error> {
+        self.equipment.check(&self.place)?;
+        self.equipment.activate(self.place.bind()?)
+    }
+}
+
+impl<'u> SocketBuilder<'u, BoundSocket> {
+    /// Gives the socket memory and rings in this process, and activates it.
+    ///
+    /// # Errors
+    ///
+    /// As [`SocketBuilder::open`] of a socket that is not bound yet, from the steps that are left: [`Kind::InvalidArgument`],
+    /// [`Kind::NotSupported`], [`Kind::Busy`], [`Kind::OutOfMemory`]. The handle is closed then.
+    pub fn open(self) -> Result<Socket<'u>, Error> {
+        self.equipment.check(&self.place.place)?;
+        self.equipment.activate(self.place)
+    }
+}
+
 /// The ring that the driver described, mapped for as long as it is used.
 fn map(
     object: &Arc<dyn Object>,
@@ -434,43 +415,4 @@ fn map(
     let bytes = layout.bytes() as usize;
     let memory = Arc::clone(object).mapped(info.ring.0, bytes)?;
     ring(memory, info)
-}
-
-/// Requests to one socket.
-struct Setter<'a> {
-    interface: &'a Interface,
-    object: &'a dyn Object,
-    name: &'a str,
-}
-
-impl Setter<'_> {
-    fn request(&self, call: Call, code: u32, input: &[u8]) -> Result<(), Error> {
-        let answer = self.object.control(code, input, &mut []);
-        match answer {
-            Ok(answer) if answer.status.is_success() => Ok(()),
-            Ok(answer) => Err(Fault::Status(answer.status).during(call, self.name)),
-            Err(fault) => Err(fault.during(call, self.name)),
-        }
-    }
-
-    /// Sets an option, whose value lies in memory that the request refers to.
-    fn set<T: IntoBytes + Immutable>(
-        &self,
-        call: Call,
-        option: Sockopt,
-        value: &T,
-    ) -> Result<(), Error> {
-        let memory = self
-            .interface
-            .backend()
-            .allocate(size_of::<T>())
-            .map_err(|fault| fault.during(call, self.name))?;
-        memory.write(0, value.as_bytes());
-        let set = SetSockoptIn {
-            option,
-            input_buffer_length: size_of::<T>() as u32,
-            input_buffer: ClientPtr(memory.address()),
-        };
-        self.request(call, ioctl::SET_SOCKOPT, set.as_bytes())
-    }
 }

@@ -1,13 +1,18 @@
 //! AF_XDP sockets.
 
+mod binding;
 mod builder;
+mod many;
 #[cfg(feature = "tokio")]
 mod ready;
+mod request;
 mod rings;
 mod statistics;
 mod wait;
 
+pub use binding::{Binding, BoundSocket};
 pub use builder::SocketBuilder;
+pub use many::WaitSet;
 pub use statistics::{RingError, RingErrors};
 pub use wait::{Deadline, Interest, Ready};
 pub use xdp_abi::xsk::Statistics;
@@ -22,9 +27,10 @@ use zerocopy::IntoBytes;
 use crate::error::{Call, Error, Fault, Kind};
 use crate::interface::{Interface, System};
 use crate::status::NtStatus;
-use crate::sys::Object;
+use crate::sys::{Object, Pending, Signal};
 use crate::umem::pool::Lender;
 use crate::umem::{Batch, Frame, Umem};
+use request::Setter;
 use rings::{Receiving, Sending, Unsendable};
 
 /// An AF_XDP socket, bound to one queue of an interface and active.
@@ -39,14 +45,21 @@ pub struct Socket<'u> {
     // The rings are unmapped before the socket is closed.
     receiving: Option<Receiving>,
     sending: Option<Sending>,
-    /// A wait that may have been given up.
-    #[cfg(feature = "tokio")]
-    waiting: Option<Arc<dyn crate::sys::Pending>>,
+    /// A wait that goes on between calls, or was given up.
+    waiting: Option<Waiting>,
     lender: Lender<'u>,
     umem: &'u Umem,
     system: System,
     /// What it is called in errors.
     name: String,
+}
+
+/// A wait that is under way in the driver. A socket has one at a time.
+struct Waiting {
+    pending: Arc<dyn Pending>,
+    interest: Interest,
+    /// What it raises when it ends.
+    signal: Option<Arc<dyn Signal>>,
 }
 
 /// A frame could not be sent.
@@ -61,7 +74,13 @@ pub struct SendError<'u> {
 impl<'u> Socket<'u> {
     /// Starts describing a socket on queue 0 of an interface that receives and sends.
     pub fn builder(interface: &Interface, umem: &'u Umem) -> SocketBuilder<'u> {
-        SocketBuilder::new(interface.clone(), umem)
+        SocketBuilder::new(Binding::new(interface.clone()), umem)
+    }
+
+    /// Starts describing where a socket is to be that gets its memory later, perhaps in another process: on queue 0 of an
+    /// interface, for receiving and sending.
+    pub fn binding(interface: &Interface) -> Binding {
+        Binding::new(interface.clone())
     }
 
     /// The memory that its frames are in.
@@ -243,7 +262,6 @@ impl<'u> Socket<'u> {
         deadline: impl Into<Deadline>,
     ) -> Result<Ready, Error> {
         let deadline = deadline.into();
-        #[cfg(feature = "tokio")]
         self.end_wait()?;
         loop {
             let ready = self.prepare_wait(interest)?;
@@ -256,6 +274,18 @@ impl<'u> Socket<'u> {
                 return Ok(ready);
             }
         }
+    }
+
+    /// Sees a wait that goes on to its end.
+    fn end_wait(&mut self) -> Result<(), Error> {
+        let Some(waiting) = self.waiting.take() else {
+            return Ok(());
+        };
+        waiting.pending.cancel();
+        let ended = waiting.pending.wait(None);
+        ended
+            .map(drop)
+            .map_err(|fault| self.error(Call::Wait, fault))
     }
 
     /// What is ready already; if nothing is, everything is done that there is to do before waiting.

@@ -6,7 +6,7 @@ use xdp_abi::ioctl::xsk::NOTIFY_ASYNC;
 use xdp_abi::xsk::{INFINITE, NotifyIn, NotifyResultFlags};
 use zerocopy::IntoBytes;
 
-use super::{Interest, Ready, Socket};
+use super::{Interest, Ready, Socket, Waiting};
 use crate::error::{Call, Error, Fault, Kind};
 use crate::status::NtStatus;
 use crate::sys::Pending;
@@ -47,10 +47,14 @@ impl Socket<'_> {
             };
             let pending = self
                 .object()
-                .submit(NOTIFY_ASYNC, input.as_bytes())
+                .submit(NOTIFY_ASYNC, input.as_bytes(), None)
                 .map_err(|fault| self.error(Call::Wait, fault))?;
             let wait = Wait(Arc::clone(&pending));
-            self.waiting = Some(Arc::clone(&pending));
+            self.waiting = Some(Waiting {
+                pending: Arc::clone(&pending),
+                interest,
+                signal: None,
+            });
             let waited = tokio::task::spawn_blocking(move || pending.wait(None)).await;
             drop(wait);
             self.waiting = None;
@@ -74,17 +78,5 @@ impl Socket<'_> {
                 status => return Err(self.error(Call::Wait, Fault::Status(status))),
             }
         }
-    }
-
-    /// Sees a wait that was given up to its end: a socket has one at a time.
-    pub(super) fn end_wait(&mut self) -> Result<(), Error> {
-        let Some(pending) = self.waiting.take() else {
-            return Ok(());
-        };
-        pending.cancel();
-        let ended = pending.wait(None);
-        ended
-            .map(drop)
-            .map_err(|fault| self.error(Call::Wait, fault))
     }
 }

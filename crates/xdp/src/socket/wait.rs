@@ -82,6 +82,12 @@ impl Deadline {
             .min(INFINITE - 1)
     }
 
+    /// How long it is until then; `None` for ever.
+    pub(crate) fn left(self) -> Option<Duration> {
+        let Self(instant) = self;
+        instant.map(|instant| instant.saturating_duration_since(Instant::now()))
+    }
+
     pub(crate) fn has_passed(self) -> bool {
         self.0.is_some_and(|instant| instant <= Instant::now())
     }

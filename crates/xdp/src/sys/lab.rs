@@ -9,11 +9,11 @@
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nt_sim::{LabError, Process, UserMemory};
+use std::time::Duration;
 
-#[cfg(feature = "tokio")]
-use super::Pending;
-use super::{Access, Answer, Backend, Object};
+use nt_sim::{Event, LabError, Process, UserMemory};
+
+use super::{Access, Answer, Backend, Object, PeerProcess, Pending, Signal};
 use crate::error::{Fault, Kind};
 use crate::interface::Details;
 use crate::lab::Machine;
@@ -51,18 +51,25 @@ fn answer(output: &nt_sim::Output) -> Answer {
     }
 }
 
+/// A process of the lab, from which requests come.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    process: Arc<Process<'static>>,
+    /// It runs as long as processes have something of it.
+    machine: Arc<Machine>,
+}
+
 /// Memory of the simulated process.
 struct Allocated {
     memory: UserMemory,
-    process: Arc<Process<'static>>,
     /// The process cannot end before its memory is freed.
-    _machine: Arc<Machine>,
+    caller: Caller,
 }
 
 impl Drop for Allocated {
     fn drop(&mut self) {
         // A driver that keeps the range secured keeps it; the process frees it when it ends.
-        let _ = self.process.free(self.memory);
+        let _ = self.caller.process.free(self.memory);
     }
 }
 
@@ -109,23 +116,32 @@ struct LabObject {
     handle: nt_sim::Handle<'static>,
     /// Input of notifications.
     notification: Mutex<UserMemory>,
-    process: Arc<Process<'static>>,
-    #[cfg_attr(
-        not(feature = "tokio"),
-        expect(dead_code, reason = "it keeps the machine running")
-    )]
-    machine: Arc<Machine>,
+    caller: Caller,
 }
 
-impl Backend for Machine {
+impl Caller {
+    pub(crate) fn new(process: Arc<Process<'static>>, machine: Arc<Machine>) -> Self {
+        Self { process, machine }
+    }
+
+    fn object(&self, handle: nt_sim::Handle<'static>) -> Result<Arc<dyn Object>, Fault> {
+        let notification = self.process.alloc(size_of::<u64>()).map_err(fault)?;
+        Ok(Arc::new(LabObject {
+            handle,
+            notification: Mutex::new(notification),
+            caller: self.clone(),
+        }))
+    }
+}
+
+impl Backend for Caller {
     fn open(
         &self,
         device: &str,
         access: Access,
         value: Option<&[u8]>,
     ) -> Result<Arc<dyn Object>, Fault> {
-        let process = self.process()?;
-        let mut open = process.open_shared(device).disposition(FILE_OPEN);
+        let mut open = self.process.open_shared(device).disposition(FILE_OPEN);
         open = match access {
             Access::Read => open.access(GENERIC_READ | SYNCHRONIZE),
             Access::Full => open.access(GENERIC_READ | GENERIC_WRITE | SYNCHRONIZE),
@@ -135,27 +151,77 @@ impl Backend for Machine {
                 .disposition(FILE_CREATE)
                 .ea(xdp_abi::open::OPEN_PACKET_NAME, value);
         }
-        let handle = open.open().map_err(fault)?;
-        let notification = process.alloc(size_of::<u64>()).map_err(fault)?;
-        Ok(Arc::new(LabObject {
-            handle,
-            notification: Mutex::new(notification),
-            process,
-            machine: self.shared(),
+        self.object(open.open().map_err(fault)?)
+    }
+
+    fn adopt(&self, value: u64) -> Result<Arc<dyn Object>, Fault> {
+        let adopted = self.process.adopt(value as usize);
+        let handle = adopted.map_err(|error| match error {
+            LabError::Invalid(_) => Fault::Status(NtStatus::INVALID_HANDLE),
+            error => fault(error),
+        })?;
+        self.object(handle)
+    }
+
+    fn signal(&self) -> Result<Arc<dyn Signal>, Fault> {
+        let event = self.machine.lab().shared_event().map_err(fault)?;
+        let machine = Arc::clone(&self.machine);
+        Ok(Arc::new(LabSignal {
+            event,
+            _machine: machine,
         }))
     }
 
     fn allocate(&self, bytes: usize) -> Result<Memory, Fault> {
-        let process = self.process()?;
-        let memory = process.alloc(bytes.max(1)).map_err(|error| match error {
-            LabError::Invalid(cause) => Fault::of(Kind::OutOfMemory, cause),
-            error => fault(error),
-        })?;
-        Ok(Memory::new(Arc::new(Allocated {
-            memory,
-            process,
-            _machine: self.shared(),
-        })))
+        let memory = self
+            .process
+            .alloc(bytes.max(1))
+            .map_err(|error| match error {
+                LabError::Invalid(cause) => Fault::of(Kind::OutOfMemory, cause),
+                error => fault(error),
+            })?;
+        let caller = self.clone();
+        Ok(Memory::new(Arc::new(Allocated { memory, caller })))
+    }
+
+    fn interfaces(&self) -> Result<Vec<Details>, Fault> {
+        Ok(self.machine.details())
+    }
+
+    fn settle(&self) -> Result<(), Fault> {
+        self.machine.lab().settle().map_err(fault)
+    }
+
+    fn attached(&self) {
+        self.machine.start_replay();
+    }
+
+    fn lab(&self) -> Option<Arc<Machine>> {
+        Some(Arc::clone(&self.machine))
+    }
+}
+
+/// The process that this program is.
+impl Backend for Machine {
+    fn open(
+        &self,
+        device: &str,
+        access: Access,
+        value: Option<&[u8]>,
+    ) -> Result<Arc<dyn Object>, Fault> {
+        self.caller()?.open(device, access, value)
+    }
+
+    fn adopt(&self, value: u64) -> Result<Arc<dyn Object>, Fault> {
+        self.caller()?.adopt(value)
+    }
+
+    fn signal(&self) -> Result<Arc<dyn Signal>, Fault> {
+        self.caller()?.signal()
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Memory, Fault> {
+        self.caller()?.allocate(bytes)
     }
 
     fn interfaces(&self) -> Result<Vec<Details>, Fault> {
@@ -163,7 +229,7 @@ impl Backend for Machine {
     }
 
     fn settle(&self) -> Result<(), Fault> {
-        Machine::lab(self).settle().map_err(fault)
+        self.caller()?.settle()
     }
 
     fn attached(&self) {
@@ -206,23 +272,37 @@ impl Object for LabObject {
         }
     }
 
-    #[cfg(feature = "tokio")]
-    fn submit(&self, code: u32, input: &[u8]) -> Result<Arc<dyn Pending>, Fault> {
-        let memory = self.machine.allocate(input.len())?;
+    fn submit(
+        &self,
+        code: u32,
+        input: &[u8],
+        signal: Option<&Arc<dyn Signal>>,
+    ) -> Result<Arc<dyn Pending>, Fault> {
+        let memory = self.caller.allocate(input.len())?;
         memory.write(0, input);
         let range = (memory.address() as usize, input.len());
         let pending = self
             .handle
             .control_raw(code, range, (0, 0))
             .map_err(fault)?;
+        if let Some(signal) = signal {
+            pending.notify(signal.event()).map_err(fault)?;
+        }
         Ok(Arc::new(LabPending {
             pending,
             _input: memory,
         }))
     }
 
+    fn duplicate(&self, peer: &PeerProcess) -> Result<u64, Fault> {
+        let PeerProcess::Lab(other) = peer;
+        let value = self.handle.duplicate_into(&other.process).map_err(fault)?;
+        Ok(value as u64)
+    }
+
     fn mapped(self: Arc<Self>, address: u64, bytes: usize) -> Result<Memory, Fault> {
         let memory = self
+            .caller
             .process
             .memory(address as usize, bytes)
             .map_err(fault)?;
@@ -240,20 +320,22 @@ impl Drop for LabObject {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         // The process frees what is left when it ends.
-        let _ = self.process.free(memory);
+        let _ = self.caller.process.free(memory);
     }
 }
 
 /// A request under way.
-#[cfg(feature = "tokio")]
 struct LabPending {
     pending: nt_sim::Pending<'static>,
     _input: Memory,
 }
 
-#[cfg(feature = "tokio")]
 impl Pending for LabPending {
-    fn wait(&self, timeout: Option<std::time::Duration>) -> Result<Option<Answer>, Fault> {
+    fn answer(&self) -> Result<Option<Answer>, Fault> {
+        Ok(self.pending.result().as_ref().map(answer))
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<Answer>, Fault> {
         let done = self.pending.wait(timeout).map_err(fault)?;
         Ok(done.as_ref().map(answer))
     }
@@ -261,5 +343,25 @@ impl Pending for LabPending {
     fn cancel(&self) {
         // A lab that has stopped has ended all requests.
         let _ = self.pending.cancel();
+    }
+}
+
+/// An event of the simulated kernel.
+struct LabSignal {
+    event: Event,
+    _machine: Arc<Machine>,
+}
+
+impl Signal for LabSignal {
+    fn reset(&self) -> Result<(), Fault> {
+        self.event.reset().map_err(fault)
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> Result<(), Fault> {
+        self.event.wait(timeout).map(drop).map_err(fault)
+    }
+
+    fn event(&self) -> &Event {
+        &self.event
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod lab;
 pub(crate) mod windows;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use xdp_abi::open::{
     DEVICE_NAME, INTERFACE_DEVICE_NAME, MAP_DEVICE_NAME, OPEN_PACKET_MAJOR_VERSION,
@@ -33,6 +34,12 @@ pub(crate) trait Backend: Send + Sync {
         access: Access,
         value: Option<&[u8]>,
     ) -> Result<Arc<dyn Object>, Fault>;
+
+    /// A handle that this process has, by its value. What is made of it closes it, so nobody else may.
+    fn adopt(&self, value: u64) -> Result<Arc<dyn Object>, Fault>;
+
+    /// A signal that requests raise when they end.
+    fn signal(&self) -> Result<Arc<dyn Signal>, Fault>;
 
     /// Zeroed memory that requests can refer to.
     fn allocate(&self, bytes: usize) -> Result<Memory, Fault>;
@@ -82,22 +89,58 @@ pub(crate) trait Object: Send + Sync {
     /// Pokes and waits; as [`Object::control`] without output, but fast.
     fn notify(&self, input: [u8; 8]) -> Result<Answer, Fault>;
 
-    /// Sends a request and does not wait for its end.
-    #[cfg(feature = "tokio")]
-    fn submit(&self, code: u32, input: &[u8]) -> Result<Arc<dyn Pending>, Fault>;
+    /// Sends a request and does not wait for its end, which raises the signal, if one is given.
+    fn submit(
+        &self,
+        code: u32,
+        input: &[u8],
+        signal: Option<&Arc<dyn Signal>>,
+    ) -> Result<Arc<dyn Pending>, Fault>;
+
+    /// Makes a handle of another process to the same object, and returns its value there.
+    fn duplicate(&self, peer: &PeerProcess) -> Result<u64, Fault>;
 
     /// Memory that the driver mapped into this process for the object; it stays until both are dropped.
     fn mapped(self: Arc<Self>, address: u64, bytes: usize) -> Result<Memory, Fault>;
 }
 
 /// A request under way.
-#[cfg(feature = "tokio")]
 pub(crate) trait Pending: Send + Sync {
+    /// How it ended, if it has.
+    fn answer(&self) -> Result<Option<Answer>, Fault>;
+
     /// Waits for its end; `None` when `timeout` passes first.
-    fn wait(&self, timeout: Option<std::time::Duration>) -> Result<Option<Answer>, Fault>;
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<Answer>, Fault>;
 
     /// Asks for its end.
     fn cancel(&self);
+}
+
+/// What requests raise when they end. Sending a request may lower it, so look at all requests before waiting.
+pub(crate) trait Signal: Send + Sync {
+    /// Lowers it.
+    fn reset(&self) -> Result<(), Fault>;
+
+    /// Waits until it is raised, or `timeout` passes.
+    fn wait(&self, timeout: Option<Duration>) -> Result<(), Fault>;
+
+    /// How the system knows it.
+    #[cfg(windows)]
+    fn handle(&self) -> usize;
+
+    /// How the lab knows it.
+    #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+    fn event(&self) -> &nt_sim::Event;
+}
+
+/// A process that handles are given to.
+pub(crate) enum PeerProcess {
+    /// A process of this Windows.
+    #[cfg(windows)]
+    Windows(std::os::windows::io::OwnedHandle),
+    /// A process of the lab.
+    #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+    Lab(Arc<lab::Caller>),
 }
 
 /// Opens an object, on the device of its type or, with drivers that have none yet, on the common one.
@@ -122,7 +165,7 @@ pub(crate) fn open_object(
         _ => DEVICE_NAME,
     };
     match backend.open(device, Access::Full, Some(&value)) {
-        Err(Fault::Status(NtStatus::OBJECT_NAME_NOT_FOUND | NtStatus::OBJECT_PATH_NOT_FOUND)) => {
+        Err(fault) if fault.says_no_driver() => {
             backend.open(DEVICE_NAME, Access::Full, Some(&value))
         }
         answer => answer,

@@ -44,6 +44,8 @@ pub(crate) struct Chunk<'u> {
 pub(crate) struct Lender<'u> {
     pool: &'u Pool,
     object: Option<Arc<dyn Object>>,
+    /// Whether another process may keep the socket open.
+    has_others: bool,
     receiving: u32,
     sending: u32,
 }
@@ -132,7 +134,9 @@ impl Pool {
     }
 
     /// Starts lending to the driver by way of a socket.
-    pub(crate) fn lender(&self, object: Arc<dyn Object>) -> Lender<'_> {
+    ///
+    /// Where `has_others` says that other processes may have the socket open, what is lent when the lender is dropped stays lent.
+    pub(crate) fn lender(&self, object: Arc<dyn Object>, has_others: bool) -> Lender<'_> {
         let receiving = self.next_lender.fetch_add(2, Ordering::Relaxed);
         assert!(
             receiving < u32::MAX - 2,
@@ -141,6 +145,7 @@ impl Pool {
         Lender {
             pool: self,
             object: Some(object),
+            has_others,
             receiving,
             sending: receiving + 1,
         }
@@ -250,7 +255,7 @@ impl Drop for Lender<'_> {
             return;
         };
         // If somebody else has the socket open, too, what is lent stays lent: lost to this program, but safe.
-        if Arc::strong_count(&object) != 1 || Arc::weak_count(&object) != 0 {
+        if self.has_others || Arc::strong_count(&object) != 1 || Arc::weak_count(&object) != 0 {
             return;
         }
         // Once its handle is closed the driver uses the memory no more.

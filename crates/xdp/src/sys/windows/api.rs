@@ -91,6 +91,11 @@ pub(super) const NOTIFICATION_EVENT: u32 = 0;
 pub(super) const MEM_COMMIT_RESERVE: u32 = 0x3000;
 pub(super) const MEM_RELEASE: u32 = 0x8000;
 pub(super) const PAGE_READWRITE: u32 = 4;
+/// `ObjectBasicInformation`.
+pub(super) const OBJECT_BASIC_INFORMATION: u32 = 0;
+/// Size of the structure of that name.
+pub(super) const OBJECT_BASIC_INFORMATION_BYTES: usize = 56;
+pub(super) const DUPLICATE_SAME_ACCESS: u32 = 2;
 /// The pseudo handle of the calling process.
 pub(super) const CURRENT_PROCESS: usize = usize::MAX;
 /// `IF_TYPE_ETHERNET_CSMACD`.
@@ -143,7 +148,26 @@ unsafe extern "system" {
 
     pub(super) fn NtWaitForSingleObject(handle: usize, alertable: u8, timeout: *const i64) -> u32;
 
-    #[cfg(feature = "tokio")]
+    pub(super) fn NtClearEvent(handle: usize) -> u32;
+
+    pub(super) fn NtQueryObject(
+        handle: usize,
+        class: u32,
+        information: *mut c_void,
+        length: u32,
+        returned: *mut u32,
+    ) -> u32;
+
+    pub(super) fn NtDuplicateObject(
+        from_process: usize,
+        handle: usize,
+        to_process: usize,
+        duplicate: *mut usize,
+        access: u32,
+        attributes: u32,
+        options: u32,
+    ) -> u32;
+
     pub(super) fn NtCancelIoFileEx(
         handle: usize,
         request: *const IoStatusBlock,

@@ -3,10 +3,11 @@
 mod api;
 mod interfaces;
 mod object;
+mod pending;
 
 use std::sync::{Arc, LazyLock};
 
-use super::{Access, Backend, Object};
+use super::{Access, Backend, Object, Signal};
 use crate::error::Fault;
 use crate::interface::Details;
 use crate::memory::Memory;
@@ -28,6 +29,14 @@ impl Backend for Host {
         value: Option<&[u8]>,
     ) -> Result<Arc<dyn Object>, Fault> {
         object::open(device, access, value)
+    }
+
+    fn adopt(&self, value: u64) -> Result<Arc<dyn Object>, Fault> {
+        object::adopt(value)
+    }
+
+    fn signal(&self) -> Result<Arc<dyn Signal>, Fault> {
+        pending::signal()
     }
 
     fn allocate(&self, bytes: usize) -> Result<Memory, Fault> {

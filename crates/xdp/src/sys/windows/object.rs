@@ -7,6 +7,7 @@
 //! Handles, requests and memory.
 
 use std::ffi::c_void;
+use std::os::windows::io::AsRawHandle;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -15,13 +16,14 @@ use xdp_abi::xsk::NotifyIn;
 use zerocopy::IntoBytes;
 
 use super::api::{self, IoStatusBlock};
+use super::pending;
 use crate::error::{Fault, Kind};
 use crate::memory::{Mapped, Memory};
 use crate::status::NtStatus;
-use crate::sys::{Access, Answer, Object};
+use crate::sys::{Access, Answer, Object, PeerProcess, Pending, Signal};
 
 /// A handle that is closed when it is dropped.
-struct Handle(usize);
+pub(super) struct Handle(pub(super) usize);
 
 impl Drop for Handle {
     fn drop(&mut self) {
@@ -110,8 +112,30 @@ pub(super) fn open(
     }
 }
 
+/// A handle that somebody else made for this process.
+pub(super) fn adopt(value: u64) -> Result<Arc<dyn Object>, Fault> {
+    let handle = value as usize;
+    let mut basic = [0_u64; api::OBJECT_BASIC_INFORMATION_BYTES / size_of::<u64>()];
+    // SAFETY: there is room for as many bytes as is said.
+    let status = unsafe {
+        api::NtQueryObject(
+            handle,
+            api::OBJECT_BASIC_INFORMATION,
+            basic.as_mut_ptr().cast(),
+            size_of_val(&basic) as u32,
+            ptr::null_mut(),
+        )
+    };
+    match NtStatus(status) {
+        NtStatus::SUCCESS => Ok(Arc::new(FileObject {
+            handle: Arc::new(Handle(handle)),
+        })),
+        status => Err(Fault::Status(status)),
+    }
+}
+
 /// An event that is not set.
-fn event() -> Result<Handle, Fault> {
+pub(super) fn event() -> Result<Handle, Fault> {
     let mut handle = 0;
     // SAFETY: the result is written to a variable.
     let status = unsafe {
@@ -214,9 +238,34 @@ impl Object for FileObject {
         })
     }
 
-    #[cfg(feature = "tokio")]
-    fn submit(&self, code: u32, input: &[u8]) -> Result<Arc<dyn crate::sys::Pending>, Fault> {
-        pending::submit(&self.handle, code, input)
+    fn submit(
+        &self,
+        code: u32,
+        input: &[u8],
+        signal: Option<&Arc<dyn Signal>>,
+    ) -> Result<Arc<dyn Pending>, Fault> {
+        pending::submit(&self.handle, code, input, signal)
+    }
+
+    fn duplicate(&self, peer: &PeerProcess) -> Result<u64, Fault> {
+        let PeerProcess::Windows(process) = peer;
+        let mut duplicate = 0;
+        // SAFETY: both handles are open while they are borrowed; the result is written to a variable.
+        let status = unsafe {
+            api::NtDuplicateObject(
+                api::CURRENT_PROCESS,
+                self.handle.0,
+                process.as_raw_handle().expose_provenance(),
+                &mut duplicate,
+                0,
+                0,
+                api::DUPLICATE_SAME_ACCESS,
+            )
+        };
+        match NtStatus(status) {
+            NtStatus::SUCCESS => Ok(duplicate as u64),
+            status => Err(Fault::Status(status)),
+        }
     }
 
     fn mapped(self: Arc<Self>, address: u64, bytes: usize) -> Result<Memory, Fault> {
@@ -313,95 +362,5 @@ pub(super) fn allocate(bytes: usize) -> Result<Memory, Fault> {
     match (NtStatus(status), NonNull::new(base.cast())) {
         (NtStatus::SUCCESS, Some(pointer)) => Ok(Memory::new(Arc::new(Pages { pointer, size }))),
         (status, _) => Err(Fault::Status(status)),
-    }
-}
-
-#[cfg(feature = "tokio")]
-mod pending {
-    //! Requests that nobody waits for in the call.
-
-    use std::cell::UnsafeCell;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::sys::Pending;
-
-    /// A request under way. It stays where it is until the kernel has written to it for the last time.
-    struct Submitted {
-        event: Handle,
-        block: UnsafeCell<IoStatusBlock>,
-        file: Arc<Handle>,
-        _input: Box<[u8]>,
-    }
-
-    // SAFETY: the block is read only when the request has ended, which the event tells.
-    unsafe impl Send for Submitted {}
-    // SAFETY: as above.
-    unsafe impl Sync for Submitted {}
-
-    pub(super) fn submit(
-        file: &Arc<Handle>,
-        code: u32,
-        input: &[u8],
-    ) -> Result<Arc<dyn Pending>, Fault> {
-        let input: Box<[u8]> = input.into();
-        let request = Arc::new(Submitted {
-            event: event()?,
-            block: UnsafeCell::new(IoStatusBlock::default()),
-            file: Arc::clone(file),
-            _input: input.clone(),
-        });
-        // SAFETY: the input and the block live in `request`, whose drop waits for the end of the request.
-        let status = unsafe {
-            api::NtDeviceIoControlFile(
-                file.0,
-                request.event.0,
-                0,
-                0,
-                request.block.get(),
-                code,
-                request._input.as_ptr().cast(),
-                request._input.len() as u32,
-                ptr::null_mut(),
-                0,
-            )
-        };
-        match NtStatus(status) {
-            status if status.is_success() => Ok(request),
-            status => Err(Fault::Status(status)),
-        }
-    }
-
-    impl Pending for Submitted {
-        fn wait(&self, timeout: Option<Duration>) -> Result<Option<Answer>, Fault> {
-            let ticks =
-                timeout.map(|timeout| -((timeout.as_nanos() / 100).min(i64::MAX as u128) as i64));
-            let pointer = ticks.as_ref().map_or(ptr::null(), ptr::from_ref);
-            // SAFETY: the event is open, the time lives until the call returns.
-            let status = unsafe { api::NtWaitForSingleObject(self.event.0, 0, pointer) };
-            if NtStatus(status) == NtStatus::TIMEOUT {
-                return Ok(None);
-            }
-            // SAFETY: the request has ended, so nobody writes to the block any more.
-            let block = unsafe { self.block.get().read_volatile() };
-            Ok(Some(Answer {
-                status: NtStatus(block.status as u32),
-                information: block.information,
-            }))
-        }
-
-        fn cancel(&self) {
-            let mut answer = IoStatusBlock::default();
-            // SAFETY: the file is open; the block names the request, and need not be one that is still under way.
-            let _ = unsafe { api::NtCancelIoFileEx(self.file.0, self.block.get(), &mut answer) };
-        }
-    }
-
-    impl Drop for Submitted {
-        fn drop(&mut self) {
-            self.cancel();
-            // The kernel writes to the block until then.
-            let _ = self.wait(None);
-        }
     }
 }

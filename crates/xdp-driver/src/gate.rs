@@ -46,8 +46,14 @@ impl Gate {
     /// Closes the gate and waits until nobody is inside.
     pub(crate) fn close(&self, passive: Passive<'_>) {
         self.state.fetch_or(CLOSED, Ordering::AcqRel);
+        let mut waited = false;
         while self.state.load(Ordering::Acquire) & !CLOSED != 0 {
             self.drained.wait(passive);
+            waited = true;
+        }
+        if waited {
+            // The last one to leave wakes one who waits; there may be another.
+            self.drained.set();
         }
     }
 

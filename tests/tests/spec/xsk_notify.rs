@@ -387,6 +387,38 @@ fn s02_15_7_s02_19_r14_cleanup_ends_a_pending_wait() {
 }
 
 #[test]
+fn s02_15_7_a_wait_that_begins_while_its_handle_is_closed_ends_as_if_all_were_ready() {
+    let mut pended = 0;
+    for seed in 0..120 {
+        Stage::new().seed(seed).play(|s| {
+            let socket = s.app.socket(s.nic, Setup::rx_tx()).unwrap();
+            let value = socket.xsk.handle().value();
+            let sent = std::sync::Mutex::new(None);
+            s.side_by_side(&[
+                &|| {
+                    let pending = socket.xsk.notify_async(WAIT_BOTH);
+                    *sent.lock().unwrap() = pending.ok();
+                },
+                &|| s.app.close_handle(value).unwrap(),
+            ]);
+            // Closed first, there is nothing to wait for.
+            let Some(pending) = sent.into_inner().unwrap() else {
+                return;
+            };
+            let all = NotifyResultFlags::RX_AVAILABLE | NotifyResultFlags::TX_COMP_AVAILABLE;
+            match ended(&pending) {
+                (INVALID_DEVICE_STATE, _) => {}
+                end => {
+                    assert_eq!(end, (SUCCESS, all), "seed {seed}");
+                    pended += 1;
+                }
+            }
+        });
+    }
+    assert_ne!(pended, 0, "some requests came before the close");
+}
+
+#[test]
 fn s02_15_7_s10_3_r10_a_blocked_waiter_returns_when_its_process_ends() {
     for seed in 0..20 {
         Stage::new().seed(seed).play(|s| {

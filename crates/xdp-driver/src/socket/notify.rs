@@ -208,9 +208,12 @@ impl Socket {
         };
         *self.waiter.turn.lock() = Turn::Parked;
         // A ring became ready, or the socket inactive, while nobody could be woken.
-        let ready = self.ready(wait);
-        if ready != 0 || self.state.get() != State::Active {
-            self.finish_parked(ready);
+        match self.state.get() {
+            State::Active => match self.ready(wait) {
+                0 => {}
+                ready => self.finish_parked(ready),
+            },
+            state => self.end_waits(state == State::Closing),
         }
         parked
     }

@@ -1,6 +1,6 @@
 //! What there is in the driver, for administrators.
 
-use xdp_abi::inventory::{Entries, EntryKind, Header, ListFlags};
+use xdp_abi::inventory::{Entries, EntryKind, Header, ListFlags, RuleHits};
 pub use xdp_abi::inventory::{
     Interface as InterfaceEntry, InterfaceHandle as InterfaceHandleEntry, Map as MapEntry,
     Program as ProgramEntry, RxQueue as RxQueueEntry, Socket as SocketEntry,
@@ -54,7 +54,7 @@ impl System {
     }
 
     /// As [`System::inventory`], with how often each rule of each program decided about a frame, if the driver counts it:
-    /// see [`Inventory::raw`].
+    /// see [`Inventory::rule_hits`].
     ///
     /// # Errors
     ///
@@ -95,6 +95,28 @@ impl System {
     }
 }
 
+/// As [`Inventory::rule_hits`], in a list as the driver gave it.
+#[must_use]
+pub fn rule_hits(list: &[u8], programs: &[u64]) -> Option<Vec<u64>> {
+    let mut sums: Option<Vec<u64>> = None;
+    let entries = Entries::new(list)?.filter(|(kind, _)| *kind == EntryKind::RULE_HITS);
+    for (entry, hits) in entries.filter_map(|(_, entry)| RuleHits::read(entry)) {
+        if !programs.contains(&entry.program) {
+            continue;
+        }
+        let sums = sums.get_or_insert_default();
+        for (index, hits) in (entry.first_rule as usize..).zip(hits) {
+            if sums.len() <= index {
+                sums.resize(index + 1, 0);
+            }
+            if let Some(sum) = sums.get_mut(index) {
+                *sum += hits;
+            }
+        }
+    }
+    sums
+}
+
 /// An entry, whose end may be missing or be longer than what is known here.
 fn entry<T: FromBytes + IntoBytes>(bytes: &[u8]) -> T {
     let mut entry = T::new_zeroed();
@@ -110,6 +132,14 @@ impl Inventory {
     #[must_use]
     pub fn raw(&self) -> &[u8] {
         &self.raw
+    }
+
+    /// How many frames each rule of a program has decided about, on all queues together; `None` when the driver does not count
+    /// them, or was not asked to tell ([`System::inventory_with_hits`]). Of several programs, which must have the same
+    /// rules, the sum.
+    #[must_use]
+    pub fn rule_hits(&self, programs: &[u64]) -> Option<Vec<u64>> {
+        rule_hits(&self.raw, programs)
     }
 
     fn parse(list: &[u8]) -> Option<Self> {

@@ -5,8 +5,10 @@
 use std::process::ExitCode;
 
 use named_args::{Failure, TICK, catch_interrupts, close, find, interrupted, sample};
+use xdp::inventory::ProgramEntry;
 use xdp::rulefile::RuleFile;
 use xdp::{Batch, Interest, Interface, Program, Socket, Targets, Umem};
+use xdp_packet::Rewriter;
 
 const USAGE: &str = "\
 Usage: udp_echo <INTERFACE> -Rules <FILE>
@@ -55,7 +57,8 @@ fn serve(interface: &Interface, rules: &RuleFile) -> Result<(), Failure> {
         }
         socket.receive(&mut batch);
         for mut frame in batch.drain(..) {
-            if turn_round(&mut frame) {
+            if let Some(mut datagram) = Rewriter::new(&mut frame) {
+                datagram.turn_round();
                 answers.push(frame);
             }
         }
@@ -63,84 +66,47 @@ fn serve(interface: &Interface, rules: &RuleFile) -> Result<(), Failure> {
         // What finds no room is lost, as on any full link.
         answers.clear();
     }
-    program.detach();
     println!("{answered} datagrams answered");
+    // Only administrators may ask.
+    if let Err(why) = show_hits(interface, rules) {
+        println!("cannot tell what each rule decided: {why}");
+    }
+    program.detach();
     Ok(())
 }
 
-/// Exchanges sender and receiver of a UDP datagram; `false` if it is none. Exchanged words leave all checksums right.
-fn turn_round(frame: &mut [u8]) -> bool {
-    // Where the addresses are, how long one is, and where the ports are.
-    let (addresses, length, ports) =
-        if frame.len() >= 42 && frame[12..15] == [8, 0, 0x45] && frame[23] == 17 {
-            (26, 4, 34)
-        } else if frame.len() >= 62 && frame[12..14] == [0x86, 0xDD] && frame[20] == 17 {
-            (22, 16, 54)
-        } else {
-            return false;
-        };
-    for (at, length) in [(0, 6), (addresses, length), (ports, 2)] {
-        let (first, second) = frame[at..at + 2 * length].split_at_mut(length);
-        first.swap_with_slice(second);
+/// Prints how many frames each rule has decided about.
+fn show_hits(interface: &Interface, rules: &RuleFile) -> Result<(), xdp::Error> {
+    let inventory = interface.system().inventory_with_hits()?;
+    let here = |program: &&ProgramEntry| program.if_index == interface.index();
+    // Numbers grow: the last program of the interface is ours.
+    let ours = inventory.programs.iter().filter(here).map(|it| it.id).max();
+    match inventory.rule_hits(ours.as_slice()) {
+        Some(hits) => {
+            for (rule, hits) in rules.entries().iter().zip(hits) {
+                println!(
+                    "{hits} frames: {}",
+                    rule.name().unwrap_or("a rule without a name")
+                );
+            }
+        }
+        None => println!("the driver does not count what rules decide"),
     }
-    true
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, Ipv6Addr};
-    use xdp_packet::{FrameBuilder, MacAddr};
 
     #[test]
-    fn a_datagram_turned_round_is_the_one_that_the_other_side_would_send() {
-        let (a, b) = (MacAddr([2; 6]), MacAddr([4; 6]));
-        let (a4, b4) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
-        let (a6, b6) = (
-            Ipv6Addr::LOCALHOST,
-            Ipv6Addr::new(0x2001, 0xDB8, 0, 0, 0, 0, 0, 2),
-        );
-        let mut frame = FrameBuilder::ethernet(b, a)
-            .ipv4(a4, b4)
-            .udp(4000, 7)
-            .payload(b"x")
-            .finish();
-        assert!(turn_round(&mut frame));
-        assert_eq!(
-            frame,
-            FrameBuilder::ethernet(a, b)
-                .ipv4(b4, a4)
-                .udp(7, 4000)
-                .payload(b"x")
-                .finish()
-        );
-        let mut frame = FrameBuilder::ethernet(b, a)
-            .ipv6(a6, b6)
-            .udp(4000, 7)
-            .payload(b"x")
-            .finish();
-        assert!(turn_round(&mut frame));
-        assert_eq!(
-            frame,
-            FrameBuilder::ethernet(a, b)
-                .ipv6(b6, a6)
-                .udp(7, 4000)
-                .payload(b"x")
-                .finish()
-        );
-    }
-
-    #[test]
-    fn what_is_no_whole_datagram_is_left_alone() {
-        let whole = FrameBuilder::ethernet(MacAddr([2; 6]), MacAddr([4; 6]))
-            .ipv4(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST)
-            .udp(1, 2)
-            .finish();
-        for length in 0..whole.len() {
-            assert!(!turn_round(&mut whole[..length].to_vec()));
-        }
-        let mut tcp = whole.clone();
-        tcp[23] = 6;
-        assert!(!turn_round(&mut tcp));
+    fn rules_need_a_file_that_can_be_read() {
+        let why = |path| match load(path) {
+            Err(Failure::Other(why)) => why,
+            _ => String::new(),
+        };
+        assert!(why("/no/such/file").starts_with("cannot read /no/such/file"));
+        let rules = load(concat!(env!("CARGO_MANIFEST_DIR"), "/../rules/demo.toml"));
+        assert!(rules.is_ok_and(|rules| rules.entries().len() == 2));
     }
 }

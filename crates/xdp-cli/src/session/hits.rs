@@ -1,7 +1,5 @@
 //! How often rules decided, as the driver's list of what there is says.
 
-use xdp_abi::inventory::{Entries, EntryKind, RuleHits};
-
 /// What is asked for beside the list itself: the hits of rules.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) const WITH_RULE_HITS: [u8; 4] = xdp_abi::inventory::ListFlags::RULE_HITS.0.to_le_bytes();
@@ -15,31 +13,12 @@ pub(crate) fn size_needed(list: &[u8]) -> Option<usize> {
     header.total_size.try_into().ok()
 }
 
-/// The hits of the rules of programs with the same rules, on all queues together; none when the driver does not count them.
-pub(crate) fn of(list: &[u8], programs: &[u64]) -> Option<Vec<u64>> {
-    let mut sums: Option<Vec<u64>> = None;
-    let entries = Entries::new(list)?.filter(|(kind, _)| *kind == EntryKind::RULE_HITS);
-    for (entry, hits) in entries.filter_map(|(_, entry)| RuleHits::read(entry)) {
-        if !programs.contains(&entry.program) {
-            continue;
-        }
-        let sums = sums.get_or_insert_default();
-        for (index, hits) in (entry.first_rule as usize..).zip(hits) {
-            if sums.len() <= index {
-                sums.resize(index + 1, 0);
-            }
-            if let Some(sum) = sums.get_mut(index) {
-                *sum += hits;
-            }
-        }
-    }
-    sums
-}
+pub(crate) use xdp::inventory::rule_hits as of;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xdp_abi::inventory::Header;
+    use xdp_abi::inventory::{Header, RuleHits};
     use zerocopy::IntoBytes as _;
 
     fn entry(program: u64, queue: u32, first: u32, hits: &[u64]) -> Vec<u8> {

@@ -77,7 +77,7 @@ fn through_echo(
     rate: f64,
     measured: &mut Measured,
 ) -> Result<(), Failure> {
-    let umem = bench.umem()?;
+    let umem = bench.umem(4)?;
     let mut socket = bench.socket(&umem).open()?;
     let _program = Program::builder(&bench.interface)
         .rule(Match::all().redirect(&socket))
@@ -154,7 +154,7 @@ fn put_and_take(
 
 /// Sends frames from a socket, and receives those that come back.
 fn there_and_back(bench: &Bench<'_>, rate: f64, measured: &mut Measured) -> Result<(), Failure> {
-    let umem = bench.umem()?;
+    let umem = bench.umem(4)?;
     let mut socket = bench.socket(&umem).open()?;
     let _program = Program::builder(&bench.interface)
         .rule(Match::udp_dst(PORT).redirect(&socket))

@@ -4,6 +4,7 @@ mod histogram;
 mod latency;
 pub(crate) mod load;
 pub(crate) mod pace;
+mod processor;
 mod report;
 mod throughput;
 
@@ -91,10 +92,10 @@ struct Common {
     /// Frames that are handled at a time
     #[arg(short, long, value_name = "FRAMES", default_value = "64", value_parser = in_range(1..=4096))]
     batch: u64,
-    /// Frames in each ring
-    #[arg(long, value_name = "FRAMES", default_value = "2048", value_parser = power_of_two(8..=65536))]
-    ring_size: u32,
-    /// Frames in frame memory [default: four times the ring]
+    /// Frames in each ring [default: what comes in 20 ms at --rate, at least 2048]
+    #[arg(long, value_name = "FRAMES", value_parser = power_of_two(8..=65536))]
+    ring_size: Option<u32>,
+    /// Frames in frame memory [default: enough for all rings]
     #[arg(long, value_name = "FRAMES", value_parser = in_range(8..=1_000_000))]
     umem_frames: Option<u64>,
     #[command(flatten)]
@@ -109,12 +110,36 @@ struct Bench<'a> {
     size: usize,
 }
 
+/// Frames in a ring, if not said otherwise.
+const RING: u32 = 2048;
+const LARGEST_RING: u32 = 65536;
+/// What a ring outlasts: whoever is to empty it may have to wait while other programs have its processor, which Linux gives
+/// each of them for 3 ms and more.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Frames in a ring that outlasts a pause at a rate.
+fn ring_for(frames_per_second: Option<f64>) -> u32 {
+    let frames = frames_per_second.unwrap_or(0.0) * PAUSE.as_secs_f64();
+    // A number that is too large is the largest one.
+    (frames as u32)
+        .clamp(RING, LARGEST_RING)
+        .next_power_of_two()
+}
+
 impl Bench<'_> {
-    fn umem(&self) -> Result<Umem, Failure> {
+    fn ring_size(&self) -> u32 {
+        self.common
+            .ring_size
+            .unwrap_or_else(|| ring_for(self.frames_per_second()))
+    }
+
+    /// Memory for so many rings that may all be full.
+    fn umem(&self, rings: u32) -> Result<Umem, Failure> {
+        let batch = u64::from(self.common.batch as u32);
         let frames = self
             .common
             .umem_frames
-            .unwrap_or(4 * u64::from(self.common.ring_size));
+            .unwrap_or(u64::from(rings * self.ring_size()) + 2 * batch);
         // The headroom that nothing needs is left away; frames do not share cache lines.
         let room = (self.size as u32).next_power_of_two().max(2048);
         Ok(Umem::builder(&self.interface)
@@ -124,7 +149,7 @@ impl Bench<'_> {
     }
 
     fn socket<'u>(&self, umem: &'u Umem) -> SocketBuilder<'u> {
-        let ring = self.common.ring_size;
+        let ring = self.ring_size();
         Socket::builder(&self.interface, umem)
             .queue(self.common.queue as u32)
             .mode(self.common.mode.into())
@@ -155,6 +180,7 @@ impl Bench<'_> {
             offered: None,
             frames: 0,
             lost: None,
+            waited_seconds: None,
             frames_per_second: 0.0,
             bits_per_second: 0.0,
             latency_ns: None,
@@ -203,4 +229,19 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     } else {
         Exit::Done
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_outlast_a_pause_at_their_rate() {
+        assert_eq!(ring_for(None), 2048);
+        assert_eq!(ring_for(Some(1e3)), 2048);
+        assert_eq!(ring_for(Some(1e6)), 32768);
+        assert_eq!(ring_for(Some(3e6)), 65536);
+        assert_eq!(ring_for(Some(5e6)), 65536);
+        assert_eq!(ring_for(Some(1e12)), 65536);
+    }
 }

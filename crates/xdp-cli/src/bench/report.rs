@@ -28,6 +28,9 @@ pub(crate) struct Result {
     /// Frames that were offered and did not arrive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lost: Option<u64>,
+    /// How long whoever received had to wait for a processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) waited_seconds: Option<f64>,
     pub(crate) frames_per_second: f64,
     pub(crate) bits_per_second: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,6 +95,12 @@ impl Result {
         );
         if let (Some(offered), Some(lost)) = (self.offered, self.lost) {
             anstream::println!("offered {offered}, lost {lost}");
+            if let Some(waited) = self.waited_seconds.filter(|_| lost > 0) {
+                let milliseconds = waited * 1e3;
+                anstream::println!(
+                    "while other programs had its processor, the receiver waited {milliseconds:.1} ms in all"
+                );
+            }
         }
         if let Some(latency) = self.latency_ns {
             let us = |ns: u64| format!("{:.1} us", ns as f64 / 1e3);

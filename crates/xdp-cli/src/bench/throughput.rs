@@ -7,6 +7,7 @@ use xdp::{Batch, Interest, Match, Program, Socket};
 
 use super::load::{self, Wire};
 use super::pace::Pace;
+use super::processor::Waiting;
 use super::{Bench, Outcome};
 use crate::error::Failure;
 use crate::interrupt::interrupted;
@@ -54,7 +55,7 @@ impl Bench<'_> {
         };
         std::thread::scope(|scope| {
             let generator = self.wire.as_ref().map(|wire| {
-                let (frames, pace) = (self.frames(), Pace::new(self.frames_per_second()));
+                let (frames, pace) = (self.frames(), Pace::new(self.frames_per_second()).smooth());
                 let (stop, quiet) = (&stop, &quiet);
                 scope.spawn(move || {
                     let total = wire.generate(&frames, pace, stop);
@@ -139,7 +140,7 @@ fn receive_all<'u>(
 
 /// `xdp bench rx`.
 pub(super) fn receive(bench: &Bench<'_>) -> Result<Outcome, Failure> {
-    let umem = bench.umem()?;
+    let umem = bench.umem(2)?;
     let mut socket = bench.socket(&umem).receive_only().open()?;
     let _program = Program::builder(&bench.interface)
         .rule(Match::all().redirect(&socket))
@@ -147,15 +148,18 @@ pub(super) fn receive(bench: &Bench<'_>) -> Result<Outcome, Failure> {
         .mode(bench.common.mode.into())
         .attach()?;
     let size = bench.common.batch as usize;
+    let waiting = Waiting::begin();
     let ((frames, time), offered) = bench.under_load(|phase| {
         receive_all(&mut socket, size, phase, |_, batch| {
             batch.clear();
             Ok(())
         })
     })?;
+    let waited = waiting.end().map(|waited| waited.as_secs_f64());
     let outcome = Outcome {
         offered,
         lost: offered.map(|offered| offered.saturating_sub(frames)),
+        waited_seconds: waited,
         ..bench.outcome("rx")
     };
     Ok(outcome.rated(frames, time))
@@ -163,7 +167,7 @@ pub(super) fn receive(bench: &Bench<'_>) -> Result<Outcome, Failure> {
 
 /// `xdp bench fwd`.
 pub(super) fn forward(bench: &Bench<'_>) -> Result<Outcome, Failure> {
-    let umem = bench.umem()?;
+    let umem = bench.umem(4)?;
     let mut socket = bench.socket(&umem).open()?;
     let _program = Program::builder(&bench.interface)
         .rule(Match::all().redirect(&socket))
@@ -176,6 +180,7 @@ pub(super) fn forward(bench: &Bench<'_>) -> Result<Outcome, Failure> {
     let before = bench.wire.as_ref().map_or(0, Wire::out);
     let size = bench.common.batch as usize;
     let mut sent = 0;
+    let waiting = Waiting::begin();
     let ((_, time), offered) = bench.under_load(|phase| {
         receive_all(&mut socket, size, phase, |socket, batch| {
             for frame in batch.iter_mut() {
@@ -185,9 +190,7 @@ pub(super) fn forward(bench: &Bench<'_>) -> Result<Outcome, Failure> {
                     destination.swap_with_slice(source);
                 }
             }
-            sent += socket.send(batch)? as u64;
-            // What there is no room for is dropped, as a network card would.
-            batch.clear();
+            sent += send_all(socket, batch)?;
             Ok(())
         })
     })?;
@@ -196,9 +199,11 @@ pub(super) fn forward(bench: &Bench<'_>) -> Result<Outcome, Failure> {
         Some(wire) => wire.out() - before,
         None => sent,
     };
+    let waited = waiting.end().map(|waited| waited.as_secs_f64());
     let outcome = Outcome {
         offered,
         lost: offered.map(|offered| offered.saturating_sub(frames)),
+        waited_seconds: waited,
         ..bench.outcome("fwd")
     };
     Ok(outcome.rated(frames, time))
@@ -206,7 +211,7 @@ pub(super) fn forward(bench: &Bench<'_>) -> Result<Outcome, Failure> {
 
 /// `xdp bench tx`.
 pub(super) fn transmit(bench: &Bench<'_>) -> Result<Outcome, Failure> {
-    let umem = bench.umem()?;
+    let umem = bench.umem(2)?;
     let mut socket = bench.socket(&umem).transmit_only().open()?;
     let templates = {
         let mac = bench.interface.mac().unwrap_or([2, 0, 0, 0, 0, 1]);
@@ -273,6 +278,20 @@ pub(super) fn transmit(bench: &Bench<'_>) -> Result<Outcome, Failure> {
         ..bench.outcome("tx")
     };
     Ok(outcome.rated(frames, time))
+}
+
+/// Sends a batch. While there is no room, what arrives waits in the receive ring; what finds none for long is dropped.
+fn send_all<'u>(socket: &mut Socket<'u>, batch: &mut Batch<'u>) -> Result<u64, Failure> {
+    let mut total = socket.send(batch)? as u64;
+    let start = Instant::now();
+    while !batch.is_empty() && start.elapsed() < LAST {
+        if socket.complete() == 0 {
+            let _ = socket.wait(Interest::TX, NAP)?;
+        }
+        total += socket.send(batch)? as u64;
+    }
+    batch.clear();
+    Ok(total)
 }
 
 /// Waits until what was sent has left.

@@ -1,43 +1,66 @@
-//! The demo without root: a capture in, the same frames out.
+//! A recorded conversation goes in at the wire; what must come out at the stack is known frame for frame.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use pcap_file::pcap::PcapReader;
+use xdp_packet::{Depth, Packet};
 
-use super::{Args, lab, samples};
-use crate::driver::{root, target_dir};
+use super::rules::FIREWALL;
+use super::{Args, capture, lab, say, step};
+use crate::driver::root;
 
 /// A recorded conversation: ARP, ICMP, DNS-like UDP, HTTP over TCP, IPv6 neighbour discovery.
-const CAPTURE: &str = "samples/captures/two-hosts.pcap";
+pub(super) const CAPTURE: &str = "samples/captures/two-hosts.pcap";
 
-/// Replays the capture from the wire end to the stack end.
+/// Replays the capture from the wire end to the stack end: first everything passes, then a port is dropped.
 pub(super) fn run(args: &Args) -> Result<()> {
-    let input = root().join(CAPTURE);
-    let folder = target_dir()?.join("demo");
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
-    let output: PathBuf = folder.join("out.pcap");
+    let sent = frames(&root().join(CAPTURE))?;
+    step("A recorded conversation goes through the driver and into a file");
+    let (count, file) = (sent.len(), "passed.pcap");
+    replay(args, lab::PASS_PATH, file, &sent)?;
+    say(&format!(
+        "{count} frames went in at the wire and came out at the stack, byte for byte"
+    ));
+    capture::read_by_tshark(&capture::folder()?.join(file), count)?;
+
+    step("The same with rules that close TCP port 8080");
+    let is_closed = |frame: &Vec<u8>| {
+        let packet = Packet::parse_slice(frame, Depth::Transport);
+        packet
+            .tcp()
+            .is_some_and(|tcp| tcp.destination_port() == 8080)
+    };
+    let (closed, rest): (Vec<_>, Vec<_>) = sent.into_iter().partition(is_closed);
+    ensure!(!closed.is_empty(), "the capture has nothing for port 8080");
+    replay(args, FIREWALL, "filtered.pcap", &rest)?;
+    say(&format!(
+        "{} frames were dropped, and the other {} came out, byte for byte",
+        closed.len(),
+        rest.len()
+    ));
+    Ok(())
+}
+
+/// Has the lab replay the capture, and compares what comes out.
+fn replay(args: &Args, rules: &str, file: &str, expected: &[Vec<u8>]) -> Result<()> {
+    let output = capture::folder()?.join(file);
     let mut command = Command::new(&args.xdp);
-    lab::add_arguments(&mut command, args);
+    lab::add_arguments(&mut command, args, rules);
     command
         .arg("--wire")
-        .arg(prefixed("read:", &input))
+        .arg(prefixed("read:", &root().join(CAPTURE)))
         .arg("--stack")
         .arg(prefixed("write:", &output));
-    let status = command
-        .status()
-        .with_context(|| format!("cannot run {command:?}"))?;
-    ensure!(status.success(), "the lab ended with {status}");
-    let (sent, received) = (frames(&input)?, frames(&output)?);
-    compare(&sent, &received)?;
-    println!(
-        "{} frames went in at the wire and came out at the stack, byte for byte",
-        sent.len()
-    );
-    samples::read_by_tshark(&output, received.len())
+    let text = super::traffic::output(&mut command)?;
+    // What comes before is the driver's name and paths that are said here.
+    let (_, story) = text.split_once("running").unwrap_or_default();
+    for line in story.lines().skip(1) {
+        println!("  | {line}");
+    }
+    compare(expected, &frames(&output)?)
 }
 
 fn prefixed(prefix: &str, file: &Path) -> std::ffi::OsString {

@@ -1,40 +1,35 @@
 //! Programs that take frames for themselves: a rule file with a socket behind it, a host that is only a program, and a web server
 //! without a network stack of the system. Each boots the driver, and unloads it again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use namespaces::{Host, LEFT, Network, Program, RIGHT, STACK, WIRE};
 
-use super::check_interrupted;
-use super::traffic::output;
+use super::replay::CAPTURE;
+use super::traffic::{ANSWER_LIMIT, output};
+use super::{check_interrupted, say, step};
 use crate::driver::root;
 
 /// How long a sample may take to boot the driver.
 const BOOT_LIMIT: Duration = Duration::from_secs(30);
-/// How long an answer may take.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// Rules: one port dropped, one redirected to a socket, the rest passed.
 const RULES: &str = "samples/rules/demo.toml";
 /// Datagrams of each kind.
 const DATAGRAMS: usize = 20;
 /// Pages fetched from the user-mode web server.
 const PAGES: usize = 1000;
+/// What stands before what a sample prints.
+const SHOWN: &str = "  | ";
 
 /// Runs the samples one after the other.
 pub(super) fn run(samples: &Path, driver: &Path, network: &Network) -> Result<()> {
     let start = |name: &str, address: &str, words: &[&str], ready: &str| {
-        let program = samples.join(name);
-        ensure!(
-            program.exists(),
-            "{} does not exist; build it with `cargo build --release -p {name}`",
-            program.display()
-        );
-        let mut command = network.command("lab", program);
+        let mut command = network.command("lab", built(samples, name)?);
         command.arg(address).args(words).env("XDP_DRIVER", driver);
-        Program::start(command, ready, BOOT_LIMIT, Some("sample | "))
+        Program::start(command, ready, BOOT_LIMIT, Some(SHOWN))
     };
     check_interrupted()?;
     let (wire, both) = (
@@ -42,6 +37,7 @@ pub(super) fn run(samples: &Path, driver: &Path, network: &Network) -> Result<()
         format!("lab:wire=if:{WIRE},stack=if:{STACK}"),
     );
 
+    step("A rule file with a program behind it: port 9 dropped, port 7 answered, the rest passed");
     let rules = root().join(RULES);
     let rules = rules
         .to_str()
@@ -50,6 +46,7 @@ pub(super) fn run(samples: &Path, driver: &Path, network: &Network) -> Result<()
     datagrams(network)?;
     unloaded(&echo.stop()?)?;
 
+    step("A host that is only a program answers ARP, neighbour discovery and ping");
     let responder = start(
         "icmp_responder",
         &wire,
@@ -64,10 +61,11 @@ pub(super) fn run(samples: &Path, driver: &Path, network: &Network) -> Result<()
             text.contains("10 received"),
             "{address} lost packets:\n{text}"
         );
-        println!("ping to {address}, which only a program has: 10 of 10 answered");
+        say(&format!("ping to {address}: 10 of 10 answered"));
     }
     unloaded(&responder.stop()?)?;
 
+    step("A web server with a TCP/IP stack of its own, in user mode");
     let server = start("smoltcp_http", &wire, &["192.0.2.9"], "serving port 80")?;
     let mut curl = network.command(LEFT.name, "curl");
     curl.args([
@@ -88,7 +86,9 @@ pub(super) fn run(samples: &Path, driver: &Path, network: &Network) -> Result<()
     let codes = output(&mut curl)?;
     let fetched = codes.lines().filter(|code| *code == "200").count();
     ensure!(fetched == PAGES, "curl got {fetched} of {PAGES} pages");
-    println!("curl: {PAGES} pages from a TCP/IP stack in user mode, none failed");
+    say(&format!(
+        "curl fetched {PAGES} pages, four at a time; none failed"
+    ));
     unloaded(&server.stop()?)
 }
 
@@ -130,9 +130,9 @@ fn datagrams(network: &Network) -> Result<()> {
     while dropped.recv(&mut [0; 64]).is_ok() {
         leaked += 1;
     }
-    println!(
-        "rules: of {DATAGRAMS} datagrams each, port 9 (drop) let {leaked} through, port 10 (pass) {arrived}, port 7 (redirect) was answered {answered} times"
-    );
+    say(&format!(
+        "of {DATAGRAMS} datagrams each, {leaked} got through to port 9, {arrived} to port 10, and {answered} to port 7 were answered"
+    ));
     ensure!(
         (leaked, arrived, answered) == (0, DATAGRAMS, DATAGRAMS),
         "the rules did something else"
@@ -140,37 +140,32 @@ fn datagrams(network: &Network) -> Result<()> {
     Ok(())
 }
 
-/// What to try next.
-pub(super) fn next_commands() {
-    println!("\nThree commands to try next:");
-    println!("  xdp filter explain --rules {RULES} --read samples/captures/two-hosts.pcap");
-    println!("  xdp lab run --wire read:samples/captures/two-hosts.pcap --stack write:out.pcap");
-    println!(
-        "  cargo run --release -p icmp_responder -- lab:wire=tap:xdp0 192.0.2.9      # as root; then ping it"
+/// Runs what needs no real host on a recorded conversation.
+pub(super) fn recorded(samples: &Path, driver: &Path) -> Result<()> {
+    step("A program answers the pings and address questions of the recording from user mode");
+    let mut command = Command::new(built(samples, "icmp_responder")?);
+    command
+        .arg(format!("lab:wire=read:{}", root().join(CAPTURE).display()))
+        .args(["192.0.2.2", "2001:db8::2"])
+        .env("XDP_DRIVER", driver);
+    let responder = Program::start(command, "answering on", BOOT_LIMIT, Some(SHOWN))?;
+    // The recording is over long before.
+    std::thread::sleep(Duration::from_secs(1));
+    let said = responder.stop()?;
+    ensure!(
+        said.contains(" answers sent") && !said.contains("\n0 answers sent"),
+        "nothing was answered:\n{said}"
     );
+    unloaded(&said)
 }
 
-/// Has tshark read a capture, if there is one.
-pub(super) fn read_by_tshark(file: &Path, frames: usize) -> Result<()> {
-    let mut tshark = Command::new("tshark");
-    let read = tshark
-        .arg("-r")
-        .arg(file)
-        .args(["-T", "fields", "-e", "frame.protocols"])
-        .output();
-    let Ok(read) = read else {
-        println!(
-            "tshark is not installed: it does not read {}",
-            file.display()
-        );
-        return Ok(());
-    };
-    let lines = String::from_utf8_lossy(&read.stdout).lines().count();
+/// A sample's program.
+fn built(samples: &Path, name: &str) -> Result<PathBuf> {
+    let program = samples.join(name);
     ensure!(
-        read.status.success() && lines == frames,
-        "tshark reads {lines} of {frames} frames: {}",
-        String::from_utf8_lossy(&read.stderr)
+        program.exists(),
+        "{} does not exist; build it with `cargo build --release -p {name}`",
+        program.display()
     );
-    println!("tshark reads all {frames} frames of {}", file.display());
-    Ok(())
+    Ok(program)
 }

@@ -7,13 +7,30 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use namespaces::{LEFT, Network, Program, RIGHT};
 
-use super::check_interrupted;
 use super::http::{BODY_BYTES, expected_byte};
+use super::{check_interrupted, say};
 
 /// How long a server may take to listen.
 const SERVER_LIMIT: Duration = Duration::from_secs(10);
+/// How long an answer may take.
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// Where the page is.
-const HTTP: &str = "192.0.2.2:8080";
+pub(super) const HTTP: &str = "192.0.2.2:8080";
+
+/// The web server of the host at the stack; dropping it ends it.
+pub(super) struct PageServer {
+    _program: Program,
+}
+
+impl PageServer {
+    pub(super) fn start(network: &Network) -> Result<Self> {
+        let program = std::env::current_exe().context("cannot tell which program this is")?;
+        let mut server = network.command(RIGHT.name, program);
+        server.args(["demo", "--xdp", "-", "--serve", HTTP]);
+        let program = Program::start(server, "ready", SERVER_LIMIT, None)?;
+        Ok(Self { _program: program })
+    }
+}
 
 /// Shows that without the lab there is no way from one end to the other.
 pub(super) fn nothing_passes(network: &Network) -> Result<()> {
@@ -27,7 +44,7 @@ pub(super) fn nothing_passes(network: &Network) -> Result<()> {
         !status.success(),
         "a ping got through without the lab: the namespaces are not apart"
     );
-    println!("without the lab no ping gets through");
+    say("ping gets no answer");
     // The question for the address was asked in vain; the next ping shall ask anew, not wait its turn.
     network.forget_neighbours(LEFT.name)
 }
@@ -44,11 +61,14 @@ pub(super) fn run(network: &Network) -> Result<()> {
             text.contains("10 received"),
             "ping over {name} lost packets:\n{text}"
         );
-        println!("ping, {name}: 10 of 10 answered, {}", last_line(&text));
+        say(&format!(
+            "ping, {name}: 10 of 10 answered, {}",
+            last_line(&text)
+        ));
     }
     http(network)?;
-    iperf(network, "TCP", &["-t", "3"])?;
-    iperf(network, "TCP, the other way", &["-t", "3", "-R"])?;
+    iperf(network, "TCP", &["-t", "2"])?;
+    iperf(network, "TCP, the other way", &["-t", "2", "-R"])?;
     iperf(
         network,
         "UDP",
@@ -57,10 +77,7 @@ pub(super) fn run(network: &Network) -> Result<()> {
 }
 
 fn http(network: &Network) -> Result<()> {
-    let program = std::env::current_exe().context("cannot tell which program this is")?;
-    let mut server = network.command(RIGHT.name, program);
-    server.args(["demo", "--xdp", "-", "--serve", HTTP]);
-    let _server = Program::start(server, "ready", SERVER_LIMIT, None)?;
+    let _server = PageServer::start(network)?;
     let mut curl = network.command(LEFT.name, "curl");
     curl.args([
         "--silent",
@@ -90,7 +107,7 @@ fn http(network: &Network) -> Result<()> {
         .enumerate()
         .find(|(at, byte)| **byte != expected_byte(*at));
     ensure!(wrong.is_none(), "the page changed on its way, at {wrong:?}");
-    println!("curl: a page of {BODY_BYTES} bytes arrived whole");
+    say(&format!("curl: a page of {BODY_BYTES} bytes arrived whole"));
     check_interrupted()
 }
 
@@ -119,7 +136,7 @@ fn iperf(network: &Network, name: &str, options: &[&str]) -> Result<()> {
         .skip_while(|word| *word != "sec")
         .skip(1)
         .collect();
-    println!("iperf3, {name}: {}", in_words(&figures));
+    say(&format!("iperf3, {name}: {}", in_words(&figures)));
     check_interrupted()
 }
 

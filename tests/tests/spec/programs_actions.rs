@@ -225,7 +225,7 @@ fn s03_2_6_many_rules_on_one_frame_see_the_same_headers() {
 }
 
 #[test]
-fn s03_6_r0_dropped_frames_go_nowhere() {
+fn s03_6_r0_s06_5_5_dropped_frames_go_nowhere() {
     scene(|s| {
         let _program = s
             .app
@@ -243,7 +243,7 @@ fn s03_6_r0_dropped_frames_go_nowhere() {
 }
 
 #[test]
-fn s03_6_r1_s06_13_r2_passed_frames_are_unchanged_with_all_that_travels_beside_them() {
+fn s03_6_r1_s06_5_5_s06_13_r2_passed_frames_are_unchanged_with_all_that_travels_beside_them() {
     scene(|s| {
         let _program = s
             .app
@@ -300,7 +300,7 @@ fn swapped(frame: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn s03_6_r3_s03_6_2_forwarded_frames_go_back_with_swapped_addresses() {
+fn s03_6_r3_s06_5_5_s03_6_2_forwarded_frames_go_back_with_swapped_addresses() {
     scene(|s| {
         let _program = s
             .app

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::hostile::Numbers;
 use nt_sim::nic::{Frame, FrameInfo, Layout};
 use scenarios::{Scene, Stage, counters, frames, matching, scene};
 use xdp_abi::HookId;
@@ -502,5 +503,113 @@ fn s06_6_5_only_received_frames_are_cut() {
         let up = s.passed();
         assert_eq!(up.len(), 1);
         assert_eq!(up[0].len(), 1054);
+    });
+}
+
+#[test]
+fn s10_6_r3_random_coalesced_frames_come_out_whole_with_valid_checksums() {
+    forwarding(|s| {
+        NOTHING.is_in(s);
+        let mut random = Numbers(0x0123_4567_89ab_cdef);
+        for _ in 0..150 {
+            let len = match random.below(4) {
+                0 => random.below(3),
+                1 => random.below(60_000),
+                _ => random.below(6_000),
+            };
+            let segments = 1 + random.below(len.clamp(1, 500)) as u32;
+            let v6 = random.below(2) == 0;
+            let options = random.below(2) == 0;
+            let (original, at_tcp) = match (v6, options) {
+                (true, _) => (coalesced6(len, segments), 54),
+                (false, true) => (coalesced4(len, segments, &OPTIONS), 34),
+                (false, false) => (coalesced4(len, segments, &[]), 34),
+            };
+            let headers = original.len() - len;
+            // The headers lie in the first piece; the payload anyhow.
+            let first = headers + random.below(40);
+            let pieces: Vec<usize> = (0..random.below(5))
+                .map(|_| 1 + random.below(900))
+                .collect();
+            let mut layout = Layout::split(&[&[first], &pieces[..]].concat());
+            if random.below(3) == 0 {
+                layout = layout.empty_mdls().backfill(random.below(70));
+            }
+            s.nic.wire().set_layout(layout.clone());
+            s.arrive(original.clone());
+            let frames = sent(s);
+            let why =
+                format!("{len} bytes of {segments} segments, {headers} of headers, {layout:?}");
+            let mut joined: Vec<u8> = Vec::new();
+            assert!(!frames.is_empty(), "{why}");
+            for (at, frame) in frames.iter().enumerate() {
+                assert!(frame.len() <= 1514, "{why}");
+                check_kept(&original, frame, at_tcp, headers);
+                let expected = SEQUENCE.wrapping_add(joined.len() as u32);
+                assert_eq!(sequence(frame, at_tcp), expected, "{why}");
+                let is_last = at + 1 == frames.len();
+                let flags = if is_last { FLAGS } else { Tcp::ACK };
+                assert_eq!(frame[at_tcp + 13], flags, "{why}");
+                let tcp_len = (frame.len() - at_tcp) as u32;
+                let mut sum = if v6 {
+                    pseudo6(tcp_len)
+                } else {
+                    assert_eq!(checksum(&frame[14..34]), 0, "{why}");
+                    pseudo4(tcp_len)
+                };
+                sum.add(&frame[at_tcp..]);
+                assert!(sum.is_valid(), "{why}");
+                joined.extend(&frame[headers..]);
+            }
+            assert_eq!(joined, payload(len), "{why}");
+        }
+        assert_eq!(invalid(s), 0);
+    });
+}
+
+#[test]
+fn s10_6_r3_random_damage_to_coalesced_frames_does_no_harm() {
+    forwarding(|s| {
+        let mut random = Numbers(0x0fed_cba9_8765_4321);
+        for round in 0..300 {
+            if round % 100 == 0 {
+                let card = Card {
+                    checksums: round % 200 == 0,
+                    lso_max: 64_000,
+                    lso_min: 2,
+                };
+                card.is_in(s);
+            }
+            let len = random.below(3_000);
+            let segments = random.below(len + 2) as u32;
+            let mut frame = match random.below(2) {
+                0 => coalesced4(len, segments, &OPTIONS),
+                _ => coalesced6(len, segments),
+            };
+            for _ in 0..1 + random.below(4) {
+                let at = 12 + random.below(74.min(frame.len() - 12));
+                frame.data[at] = random.next() as u8;
+            }
+            let keep = 1 + random.below(frame.len());
+            if random.below(3) == 0 {
+                frame.data.truncate(keep);
+            }
+            let layout = match round % 3 {
+                0 => Layout::random(round),
+                _ => Layout::contiguous(),
+            };
+            s.nic.wire().set_layout(layout);
+            s.arrive(frame);
+        }
+        // What was made of them is one thing or the other; everything is counted.
+        let counters = counters::GENERIC_RX.of_queue(s.lab, s.nic.if_index(), 0);
+        let of = |name| counters.get(name);
+        assert_ne!(of(INVALID), 0);
+        assert_ne!(of("Forwarding NBs: Sent"), 0);
+        let accounted = of(INVALID)
+            + of("Forwarding NBs: Sent")
+            + of("Forwarding Failures: Allocation")
+            + of("Forwarding Failures: Allocation Limit");
+        assert_eq!(of("Forwarding NBs: Requested"), accounted);
     });
 }

@@ -8,6 +8,7 @@
 pub mod args;
 mod bench;
 pub mod capture;
+mod config;
 mod doctor;
 mod dump;
 pub mod error;
@@ -30,12 +31,13 @@ pub mod system;
 mod talkers;
 mod tap;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use error::Exit;
 use output::Color;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 /// XDP for Windows: see, drop, forward or take packets before the network stack does.
 #[derive(Parser)]
@@ -43,6 +45,7 @@ use std::process::ExitCode;
     name = "xdp",
     version,
     propagate_version = true,
+    after_long_help = SETTINGS,
     arg_required_else_help = true
 )]
 struct Cli {
@@ -55,7 +58,36 @@ struct Cli {
 
     #[command(flatten)]
     verbosity: messages::Verbosity,
+
+    /// File with other defaults [default: config.toml in the usual folders]
+    #[arg(
+        long,
+        global = true,
+        display_order = 104,
+        env = "XDP_CONFIG",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    config: Option<PathBuf>,
 }
+
+const SETTINGS: &str = "\
+A value comes from the first of these that has one: the flag, its variable, the configuration file, the default. The file is the one \
+that --config or XDP_CONFIG names, or else config.toml in $XDG_CONFIG_HOME/xdp (~/.config/xdp) or /etc/xdp, on Windows in %APPDATA%\\xdp \
+or %ProgramData%\\xdp. Its keys are the long names of flags; what is in the table of a subcommand is for that one:
+
+  interface = \"Ethernet 2\"
+  color = \"never\"
+  [monitor]
+  interval = \"500ms\"
+  [bench.rx]
+  size = 128
+
+Variables: XDP_INTERFACE (--interface), XDP_LOG (--log), XDP_CONFIG (--config), XDP_DRIVER (the driver of labs), XDP_RUNTIME_DIR (where \
+sessions are found), NO_COLOR and CLICOLOR_FORCE.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no driver or one that cannot be used, 4 not permitted, 5 not supported by the interface, \
+130 ended by Ctrl-C.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -91,7 +123,19 @@ enum Command {
 /// Returns the definition of the command line, of which everything that describes it is made.
 #[must_use]
 pub fn definition() -> clap::Command {
-    Cli::command()
+    Cli::command().long_version(long_version())
+}
+
+/// The versions of this command, of what it asks drivers for, and of the driver of this machine.
+fn long_version() -> &'static str {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    VERSION.get_or_init(|| {
+        let mut text = format!("{}\nXDP API 1, 2 and 3", env!("CARGO_PKG_VERSION"));
+        if let Some(driver) = status::driver::DriverRecord::of_windows() {
+            text = format!("{text}\n{}", driver.line());
+        }
+        text
+    })
 }
 
 /// The arguments, with the subcommand that the program file is named after: `xdp-filter` is `xdp filter`.
@@ -111,7 +155,26 @@ fn arguments(mut given: Vec<OsString>) -> Vec<OsString> {
 /// Runs the command with the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse_from(arguments(std::env::args_os().collect()));
+    let arguments = arguments(std::env::args_os().collect());
+    let configured = match config::apply(definition(), &arguments) {
+        Ok(configured) => configured,
+        Err(failure) => {
+            failure.print();
+            return failure.exit().into();
+        }
+    };
+    let matches = configured.definition.try_get_matches_from(arguments);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody reads what cannot be printed.
+            let _ = error.print();
+            if let Some(file) = configured.file.filter(|_| error.use_stderr()) {
+                messages::say(format_args!("defaults come from {}", file.display()));
+            }
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
     cli.color.apply();
     cli.verbosity.apply();
     let result = match cli.command {

@@ -4,10 +4,39 @@ use std::fmt::Display;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicI8, Ordering};
 
+use clap::ValueEnum;
+
 use crate::output::{FAINT, WARNING};
 
-/// -1 quiet, 0 normal, more with each `-v`.
+/// What is said: as [`Level`] has it, 0 for [`Level::Info`].
 static LEVEL: AtomicI8 = AtomicI8::new(0);
+
+/// The least important of what is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// Failures only.
+    Error,
+    /// What is probably not meant, too.
+    Warn,
+    /// What is going on, too.
+    Info,
+    /// Details, too.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Level {
+    const fn number(self) -> i8 {
+        match self {
+            Self::Error => -2,
+            Self::Warn => -1,
+            Self::Info => 0,
+            Self::Debug => 1,
+            Self::Trace => 2,
+        }
+    }
+}
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -18,15 +47,18 @@ pub struct Verbosity {
     /// Say nothing on standard error but failures
     #[arg(long, global = true, display_order = 102, conflicts_with = "verbose")]
     quiet: bool,
+    /// The least important of what is said on standard error; -v and --quiet win
+    #[arg(long, global = true, display_order = 103, env = "XDP_LOG", hide_env_values = true, value_enum, ignore_case = true, default_value_t = Level::Info, value_name = "LEVEL")]
+    log: Level,
 }
 
 impl Verbosity {
     /// Makes it so.
     pub fn apply(self) {
-        let level = if self.quiet {
-            -1
-        } else {
-            i8::try_from(self.verbose).unwrap_or(i8::MAX)
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => Level::Error.number(),
+            (false, 0) => self.log.number(),
+            (false, more) => i8::try_from(more).unwrap_or(i8::MAX),
         };
         LEVEL.store(level, Ordering::Relaxed);
     }
@@ -45,7 +77,7 @@ pub fn say(text: impl Display) {
 
 /// Says something that is probably not meant.
 pub fn warn(text: impl Display) {
-    if level() >= 0 {
+    if level() >= Level::Warn.number() {
         anstream::eprintln!("{WARNING}warning:{WARNING:#} {text}");
     }
 }

@@ -55,8 +55,9 @@ pub(crate) struct RunArgs {
     /// Driver file, or `linked` for the driver in this program [default: the built xdp.sys]
     #[arg(long, env = "XDP_DRIVER", hide_env_values = true, value_name = "FILE")]
     driver: Option<PathBuf>,
-    /// Runs the driver that is linked into this program instead of a file.
-    #[arg(long, conflicts_with = "driver")]
+    /// Runs the driver that is linked into this program, whatever file is named
+    // No conflict with --driver, which a variable may have set: a flag wins over a variable.
+    #[arg(long)]
     linked: bool,
     /// What the wire end of a network card is plugged into; once per card.
     #[arg(long = "wire", value_name = "END")]

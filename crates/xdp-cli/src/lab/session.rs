@@ -16,6 +16,7 @@ use super::{RunArgs, Verifier};
 use crate::error::{Exit, Failure};
 use crate::filter::load::load_or_show;
 use crate::session::{Change, Held, Reply, Server, Traffic, Watched};
+use crate::status::driver::DriverRecord;
 use crate::{interrupt, messages};
 
 /// Stands for the driver in this program where a driver file is named.
@@ -94,10 +95,20 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     if live && let Some(server) = &server {
         report::session(server.name());
     }
+    let described = match &file {
+        Some(file) => DriverRecord::of_file(file),
+        None => DriverRecord {
+            driver: "linked into xdp lab run".into(),
+            version: None,
+        },
+    };
     let serve = |cards: &[Card<'_>]| {
         if let Some(server) = &server {
             server.serve(|request| match held.serve(request) {
-                Reply::Watched(watched) => Reply::Watched(with_traffic(watched, cards)),
+                Reply::Watched(watched) => Reply::Watched(Watched {
+                    driver: Some(described.clone()),
+                    ..with_traffic(watched, cards)
+                }),
                 reply => reply,
             });
         }

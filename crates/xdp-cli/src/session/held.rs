@@ -59,11 +59,6 @@ impl<I: Interface> Held<I> {
     /// Serves a request.
     pub(crate) fn serve(&mut self, request: Request) -> Reply {
         let served = match request {
-            Request::Status => {
-                return self
-                    .status()
-                    .unwrap_or_else(|failure| Reply::refused(&failure));
-            }
             Request::Watch => {
                 return self
                     .watched()
@@ -82,22 +77,7 @@ impl<I: Interface> Held<I> {
         }
     }
 
-    /// What there is in the driver; all interfaces are of the same one.
-    fn status(&self) -> Result<Reply, Failure> {
-        let list = match self.ruled.first() {
-            Some(ruled) => ruled.interface.inventory()?,
-            None => Vec::new(),
-        };
-        let interfaces = self.ruled.iter().map(|ruled| &ruled.interface);
-        Ok(Reply::Status {
-            interfaces: interfaces
-                .map(|it| (it.index(), it.name().to_owned()))
-                .collect(),
-            list: hex(&list),
-        })
-    }
-
-    /// What is known here of what can be watched.
+    /// What is known here of what can be watched; all interfaces are of the same driver.
     pub(crate) fn watched(&self) -> Result<Watched, Failure> {
         let list = match self.ruled.first() {
             Some(ruled) => ruled.interface.inventory()?,

@@ -140,8 +140,10 @@ fn requests_get_the_list_as_it_is_then() {
         (1, Some("dns"))
     );
     assert_eq!((rules[1].action.as_str(), rules[1].hits), ("pass", Some(1)));
-    let status = held.serve(Request::Status).into_status().unwrap();
-    assert_eq!(status, (vec![(7, "nic0".to_owned())], vec![1, 2]));
+    let watched = held.serve(Request::Watch).into_watched().unwrap();
+    assert_eq!(watched.interfaces, [(7, "nic0".to_owned())]);
+    assert_eq!(watched.list(), Some(vec![1, 2]));
+    assert_eq!(watched.rules.interfaces[0].rules.len(), 2);
     let unknown = Request::List {
         interface: Some("nic7".into()),
     };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Exit, Failure};
 use crate::output::{Record, Table, action_style, count};
+use crate::status::driver::DriverRecord;
 use crate::talkers::Talker;
 
 /// What can be asked of whoever holds rules. An interface is named when the session has several; none means all.
@@ -19,8 +20,6 @@ pub(crate) enum Request {
         #[serde(default)]
         interface: Option<String>,
     },
-    /// What there is in the driver.
-    Status,
     /// All that can be watched: what there is in the driver, rules, and traffic where it is seen.
     Watch,
     /// Change the rules.
@@ -58,22 +57,12 @@ pub(crate) enum Change {
     Clear,
 }
 
-/// Interfaces by index, and the driver's list.
-pub(crate) type Inventoried = (Vec<(u32, String)>, Vec<u8>);
-
 /// The answer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Reply {
     /// How it is now.
     Done(Listing),
-    /// What there is in the driver.
-    Status {
-        /// Interfaces by index.
-        interfaces: Vec<(u32, String)>,
-        /// The driver's list, in hexadecimal.
-        list: String,
-    },
     /// All that can be watched.
     Watched(Watched),
     /// Why it was not done; everything is as before.
@@ -96,6 +85,9 @@ pub(crate) struct Watched {
     pub(crate) interfaces: Vec<(u32, String)>,
     /// The driver's list with the hits of rules, in hexadecimal.
     pub(crate) list: String,
+    /// The driver, if that is known.
+    #[serde(default)]
+    pub(crate) driver: Option<DriverRecord>,
     /// The rules that are held.
     pub(crate) rules: Listing,
     /// What interfaces carried, if that is known.
@@ -144,18 +136,6 @@ impl Reply {
     pub(crate) fn into_result(self) -> Result<Listing, Failure> {
         match self {
             Self::Done(listing) => Ok(listing),
-            other => Err(other.into_failure()),
-        }
-    }
-
-    /// The interfaces and the driver's list that an answer is.
-    pub(crate) fn into_status(self) -> Result<Inventoried, Failure> {
-        match self {
-            Self::Status { interfaces, list } => {
-                let bytes = unhex(&list);
-                let bytes = bytes.ok_or_else(|| Failure::new("the answer makes no sense"))?;
-                Ok((interfaces, bytes))
-            }
             other => Err(other.into_failure()),
         }
     }
@@ -329,14 +309,16 @@ mod tests {
 
     #[test]
     fn bytes_arrive_as_they_were() {
-        let reply = Reply::Status {
+        let reply = Reply::Watched(Watched {
             interfaces: vec![(7, "nic0".into())],
             list: hex(&[0, 0x7F, 0xFF]),
-        };
+            ..Watched::default()
+        });
         let line = serde_json::to_string(&reply).unwrap();
         let reply: Reply = serde_json::from_str(&line).unwrap();
-        let (interfaces, bytes) = reply.into_status().unwrap();
-        assert_eq!((interfaces[0].0, bytes), (7, vec![0, 0x7F, 0xFF]));
+        let watched = reply.into_watched().unwrap();
+        let interface = watched.interfaces[0].0;
+        assert_eq!((interface, watched.list()), (7, Some(vec![0, 0x7F, 0xFF])));
         for wrong in ["0", "0g", "ä"] {
             assert_eq!(unhex(wrong), None, "{wrong}");
         }

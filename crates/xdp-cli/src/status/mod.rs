@@ -1,5 +1,6 @@
 //! `xdp status`: what there is in the driver.
 
+pub(crate) mod driver;
 mod records;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use crate::error::{Exit, Failure};
 use crate::output::{OutputArgs, Table, Writer, count};
 use crate::session::{self, Request};
 use crate::{messages, system};
+use driver::{DriverRecord, Processes};
 pub(crate) use records::hook_name;
 use records::{
     HandleRecord, InterfaceRecord, MapRecord, ProgramRecord, RxQueueRecord, SocketRecord,
@@ -40,6 +42,7 @@ pub(crate) struct Args {
 /// Everything that the driver lists, with names for numbers.
 #[derive(Default)]
 struct Status {
+    drivers: Vec<DriverRecord>,
     interfaces: Vec<InterfaceRecord>,
     programs: Vec<ProgramRecord>,
     sockets: Vec<SocketRecord>,
@@ -50,8 +53,9 @@ struct Status {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
-    let (names, raw, only) = read(args)?;
-    let status = Status::of(&raw, &names, only);
+    let read = read(args)?;
+    let mut status = Status::of(&read.list, &read.names, read.only, &read.processes);
+    status.drivers.extend(read.driver);
     let mut out = anstream::stdout().lock();
     match Writer::new(args.output.format(), &mut out) {
         Some(writer) => status.records(writer)?,
@@ -60,31 +64,24 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Names of interfaces by index, the driver's list, and the interface to show if it is one.
-type Read = (BTreeMap<u32, String>, Vec<u8>, Option<u32>);
+/// What is known.
+struct Read {
+    /// Of interfaces by index.
+    names: BTreeMap<u32, String>,
+    /// The driver's list.
+    list: Vec<u8>,
+    /// The interface to show, if it is one.
+    only: Option<u32>,
+    driver: Option<DriverRecord>,
+    processes: Processes,
+}
 
 fn read(args: &Args) -> Result<Read, Failure> {
     let named = args.interface.get();
     if let Some(named) = named
         && let Place::RunningLab(name, card) = named.place()
     {
-        let found = session::is_name(name).then(|| session::ask(name, &Request::Status));
-        let reply = found.transpose()?.flatten().ok_or_else(|| {
-            Failure::new(format!("there is no lab named {name}"))
-                .hint(format!("start one: xdp lab run --name {name} --stay"))
-        })?;
-        let (interfaces, raw) = reply.into_status()?;
-        let names: BTreeMap<u32, String> = interfaces.into_iter().collect();
-        let only = card.and_then(|card| {
-            let mut found = names.iter().filter(|(_, name)| *name == card);
-            found.next().map(|(index, _)| *index)
-        });
-        if let Some(card) = card
-            && only.is_none()
-        {
-            return Err(Failure::new(format!("{name} has no interface {card}")));
-        }
-        return Ok((names, raw, only));
+        return read_session(name, card);
     }
     let system = system::of(named)?;
     let inventory = system.inventory()?;
@@ -92,11 +89,69 @@ fn read(args: &Args) -> Result<Read, Failure> {
     let names = names
         .iter()
         .map(|interface| (interface.index(), interface.alias().to_owned()));
-    let only = match named.map(|named| (named, named.place())) {
-        Some((named, Place::Host(_))) => Some(system::open(named)?.index()),
+    let is_lab = named.is_some_and(|named| matches!(named.place(), Place::OwnLab(_)));
+    let only = match named {
+        Some(named) if !is_lab => Some(system::open(named)?.index()),
         _ => None,
     };
-    Ok((names.collect(), inventory.raw().to_vec(), only))
+    Ok(Read {
+        names: names.collect(),
+        list: inventory.raw().to_vec(),
+        only,
+        driver: match is_lab {
+            true => driver_of_lab(&system),
+            false => DriverRecord::of_windows(),
+        },
+        processes: match is_lab {
+            true => Processes::one("this command".into()),
+            false => Processes::of_windows(),
+        },
+    })
+}
+
+fn read_session(name: &str, card: Option<&str>) -> Result<Read, Failure> {
+    let found = session::is_name(name).then(|| session::ask(name, &Request::Watch));
+    let reply = found.transpose()?.flatten().ok_or_else(|| {
+        Failure::new(format!("there is no lab named {name}"))
+            .hint(format!("start one: xdp lab run --name {name} --stay"))
+    })?;
+    let watched = reply.into_watched()?;
+    let list = watched
+        .list()
+        .ok_or_else(|| Failure::new("the answer makes no sense"))?;
+    let names: BTreeMap<u32, String> = watched.interfaces.into_iter().collect();
+    let only = card.and_then(|card| {
+        let mut found = names.iter().filter(|(_, name)| *name == card);
+        found.next().map(|(index, _)| *index)
+    });
+    if let Some(card) = card
+        && only.is_none()
+    {
+        return Err(Failure::new(format!("{name} has no interface {card}")));
+    }
+    Ok(Read {
+        names,
+        list,
+        only,
+        driver: watched.driver,
+        // Outside of the lab it has another number.
+        processes: Processes::one(format!(
+            "lab {name} (process {} here)",
+            watched.rules.process
+        )),
+    })
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn driver_of_lab(system: &xdp::System) -> Option<DriverRecord> {
+    let interfaces = system.interfaces().ok()?;
+    let lab = xdp::lab::Lab::of(interfaces.first()?)?;
+    Some(DriverRecord::of_lab(&lab.driver()))
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+fn driver_of_lab(_: &xdp::System) -> Option<DriverRecord> {
+    None
 }
 
 /// An entry, whose end may be missing or be longer than what is known here.
@@ -109,7 +164,12 @@ pub(crate) fn entry<T: FromBytes + IntoBytes>(bytes: &[u8]) -> T {
 }
 
 impl Status {
-    fn of(raw: &[u8], names: &BTreeMap<u32, String>, only: Option<u32>) -> Self {
+    fn of(
+        raw: &[u8],
+        names: &BTreeMap<u32, String>,
+        only: Option<u32>,
+        processes: &Processes,
+    ) -> Self {
         let mut status = Self::default();
         let is_meant = |index: u32| only.is_none_or(|only| only == index);
         let name = |index: u32| {
@@ -147,7 +207,12 @@ impl Status {
                 EntryKind::PROGRAM => {
                     let it: list::Program = entry(bytes);
                     if is_meant(it.if_index) {
-                        let record = ProgramRecord::new(&it, name(it.if_index), queue(it.queue));
+                        let record = ProgramRecord::new(
+                            &it,
+                            name(it.if_index),
+                            queue(it.queue),
+                            processes.name(it.process),
+                        );
                         status.programs.push(record);
                     }
                 }
@@ -156,19 +221,28 @@ impl Status {
                     if only.is_none() || is_meant(it.rx_if_index) || is_meant(it.tx_if_index) {
                         let rx = (bound(it.rx_if_index), queue(it.rx_queue));
                         let tx = (bound(it.tx_if_index), queue(it.tx_queue));
-                        status.sockets.push(SocketRecord::new(&it, rx, tx));
+                        status.sockets.push(SocketRecord::new(
+                            &it,
+                            rx,
+                            tx,
+                            processes.name(it.process),
+                        ));
                     }
                 }
                 EntryKind::MAP => {
                     let it: list::Map = entry(bytes);
-                    status.maps.push(MapRecord::new(&it));
+                    status
+                        .maps
+                        .push(MapRecord::new(&it, processes.name(it.process)));
                 }
                 EntryKind::INTERFACE_HANDLE => {
                     let it: list::InterfaceHandle = entry(bytes);
                     if is_meant(it.if_index) {
-                        status
-                            .handles
-                            .push(HandleRecord::new(&it, name(it.if_index)));
+                        status.handles.push(HandleRecord::new(
+                            &it,
+                            name(it.if_index),
+                            processes.name(it.process),
+                        ));
                     }
                 }
                 // Of a later driver.
@@ -188,13 +262,16 @@ impl Status {
             )* };
         }
         all!(
-            interfaces: InterfaceRecord, programs: ProgramRecord, sockets: SocketRecord, maps: MapRecord,
+            drivers: DriverRecord, interfaces: InterfaceRecord, programs: ProgramRecord, sockets: SocketRecord, maps: MapRecord,
             handles: HandleRecord, rx_queues: RxQueueRecord, tx_queues: TxQueueRecord
         );
         writer.finish()
     }
 
     fn text(&self, out: &mut impl Write, counters: bool) -> io::Result<()> {
+        for driver in &self.drivers {
+            writeln!(out, "{}\n", driver.line())?;
+        }
         if self.interfaces.is_empty() {
             writeln!(out, "XDP is on no interface")?;
         } else {
@@ -214,7 +291,7 @@ impl Status {
                 "HOOK",
                 ">RULES",
                 "STATE",
-                ">PROCESS",
+                "PROCESS",
                 ">ID",
             ],
             self.programs.iter().map(ProgramRecord::cells),
@@ -223,7 +300,7 @@ impl Status {
             out,
             "socket",
             &[
-                "STATE", "RECEIVES", "SENDS", ">DROPPED", ">CUT", ">BAD RX", ">BAD TX", ">PROCESS",
+                "STATE", "RECEIVES", "SENDS", ">DROPPED", ">CUT", ">BAD RX", ">BAD TX", "PROCESS",
                 ">ID",
             ],
             self.sockets.iter().map(SocketRecord::cells),
@@ -231,14 +308,14 @@ impl Status {
         section(
             out,
             "map",
-            &[">SLOTS", ">USED", ">PROCESS", ">ID"],
+            &[">SLOTS", ">USED", "PROCESS", ">ID"],
             self.maps.iter().map(MapRecord::cells),
         )?;
         if !self.handles.is_empty() {
             section(
                 out,
                 "interface handle",
-                &["INTERFACE", ">PROCESS", ">ID"],
+                &["INTERFACE", "PROCESS", ">ID"],
                 self.handles.iter().map(HandleRecord::cells),
             )?;
         }
@@ -336,7 +413,7 @@ mod tests {
     #[test]
     fn numbers_get_names() {
         let names = BTreeMap::from([(7, "Ethernet 2".to_owned())]);
-        let status = Status::of(&listed(), &names, None);
+        let status = Status::of(&listed(), &names, None, &Processes::default());
         let mut out = anstream::StripStream::new(Vec::new());
         status.text(&mut out, true).unwrap();
         let text = String::from_utf8(out.into_inner()).unwrap();
@@ -344,14 +421,14 @@ mod tests {
             "INTERFACE   INDEX  MODE     QUEUES  LONGEST FRAME",
             "Ethernet 2      7  generic       2           1514",
             "1 program",
-            "Ethernet 2    all  receive      5  attached      400   3",
+            "Ethernet 2    all  receive      5  attached  400       3",
             "active  Ethernet 2 queue 1  -",
             "0 maps",
             "passed   Ethernet 2      1  receive     99",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
-        let other = Status::of(&listed(), &names, Some(8));
+        let other = Status::of(&listed(), &names, Some(8), &Processes::default());
         assert!(
             other.interfaces.is_empty() && other.programs.is_empty() && other.sockets.is_empty()
         );
@@ -362,7 +439,9 @@ mod tests {
         let names = BTreeMap::from([(7, "nic0".to_owned())]);
         let mut out = Vec::new();
         let writer = Writer::prometheus(&mut out);
-        Status::of(&listed(), &names, None).records(writer).unwrap();
+        Status::of(&listed(), &names, None, &Processes::default())
+            .records(writer)
+            .unwrap();
         let text = String::from_utf8(out).unwrap();
         let line =
             "xdp_rx_queue_passed_total{interface=\"nic0\",queue=\"1\",hook=\"receive\"} 99\n";

@@ -17,6 +17,14 @@ pub(crate) fn hook_name(hook: HookId) -> &'static str {
     }
 }
 
+/// A process as people look for it.
+fn owner(process: u64, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{process} {name}"),
+        None => process.to_string(),
+    }
+}
+
 fn dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "-".into())
 }
@@ -64,6 +72,7 @@ impl InterfaceRecord {
 pub(super) struct ProgramRecord {
     id: u64,
     process: u64,
+    process_name: Option<String>,
     interface: String,
     /// None for all.
     queue: Option<u32>,
@@ -74,14 +83,27 @@ pub(super) struct ProgramRecord {
 
 impl Record for ProgramRecord {
     const KIND: &'static str = "program";
-    const LABELS: &'static [&'static str] = &["id", "process", "interface", "queue", "hook"];
+    const LABELS: &'static [&'static str] = &[
+        "id",
+        "process",
+        "process_name",
+        "interface",
+        "queue",
+        "hook",
+    ];
 }
 
 impl ProgramRecord {
-    pub(super) fn new(it: &list::Program, interface: String, queue: Option<u32>) -> Self {
+    pub(super) fn new(
+        it: &list::Program,
+        interface: String,
+        queue: Option<u32>,
+        process_name: Option<String>,
+    ) -> Self {
         Self {
             id: it.id,
             process: it.process,
+            process_name,
             interface,
             queue,
             hook: hook_name(it.hook),
@@ -103,7 +125,7 @@ impl ProgramRecord {
                 "detached"
             }
             .to_owned(),
-            self.process.to_string(),
+            owner(self.process, self.process_name.as_deref()),
             self.id.to_string(),
         ]
     }
@@ -116,6 +138,7 @@ type Bound = (Option<String>, Option<u32>);
 pub(super) struct SocketRecord {
     id: u64,
     process: u64,
+    process_name: Option<String>,
     state: &'static str,
     rx_interface: Option<String>,
     rx_queue: Option<u32>,
@@ -132,6 +155,7 @@ impl Record for SocketRecord {
     const LABELS: &'static [&'static str] = &[
         "id",
         "process",
+        "process_name",
         "state",
         "rx_interface",
         "rx_queue",
@@ -147,7 +171,12 @@ impl Record for SocketRecord {
 }
 
 impl SocketRecord {
-    pub(super) fn new(it: &list::Socket, rx: Bound, tx: Bound) -> Self {
+    pub(super) fn new(
+        it: &list::Socket,
+        rx: Bound,
+        tx: Bound,
+        process_name: Option<String>,
+    ) -> Self {
         const STATES: [&str; 7] = [
             "unbound",
             "binding",
@@ -160,6 +189,7 @@ impl SocketRecord {
         Self {
             id: it.id,
             process: it.process,
+            process_name,
             state: STATES.get(it.state as usize).copied().unwrap_or("unknown"),
             rx_interface: rx.0,
             rx_queue: rx.1,
@@ -186,7 +216,7 @@ impl SocketRecord {
             self.rx_truncated.to_string(),
             self.rx_invalid_descriptors.to_string(),
             self.tx_invalid_descriptors.to_string(),
-            self.process.to_string(),
+            owner(self.process, self.process_name.as_deref()),
             self.id.to_string(),
         ]
     }
@@ -196,20 +226,22 @@ impl SocketRecord {
 pub(super) struct MapRecord {
     id: u64,
     process: u64,
+    process_name: Option<String>,
     slots: u32,
     used: u32,
 }
 
 impl Record for MapRecord {
     const KIND: &'static str = "map";
-    const LABELS: &'static [&'static str] = &["id", "process"];
+    const LABELS: &'static [&'static str] = &["id", "process", "process_name"];
 }
 
 impl MapRecord {
-    pub(super) fn new(it: &list::Map) -> Self {
+    pub(super) fn new(it: &list::Map, process_name: Option<String>) -> Self {
         Self {
             id: it.id,
             process: it.process,
+            process_name,
             slots: it.slots,
             used: it.used,
         }
@@ -219,7 +251,7 @@ impl MapRecord {
         [
             self.slots.to_string(),
             self.used.to_string(),
-            self.process.to_string(),
+            owner(self.process, self.process_name.as_deref()),
             self.id.to_string(),
         ]
     }
@@ -229,19 +261,25 @@ impl MapRecord {
 pub(super) struct HandleRecord {
     id: u64,
     process: u64,
+    process_name: Option<String>,
     interface: String,
 }
 
 impl Record for HandleRecord {
     const KIND: &'static str = "interface_handle";
-    const LABELS: &'static [&'static str] = &["id", "process", "interface"];
+    const LABELS: &'static [&'static str] = &["id", "process", "process_name", "interface"];
 }
 
 impl HandleRecord {
-    pub(super) fn new(it: &list::InterfaceHandle, interface: String) -> Self {
+    pub(super) fn new(
+        it: &list::InterfaceHandle,
+        interface: String,
+        process_name: Option<String>,
+    ) -> Self {
         Self {
             id: it.id,
             process: it.process,
+            process_name,
             interface,
         }
     }
@@ -249,7 +287,7 @@ impl HandleRecord {
     pub(super) fn cells(&self) -> [String; 3] {
         [
             self.interface.clone(),
-            self.process.to_string(),
+            owner(self.process, self.process_name.as_deref()),
             self.id.to_string(),
         ]
     }

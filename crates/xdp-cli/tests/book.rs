@@ -2,7 +2,8 @@
 //!
 //! - A block `toml file=NAME` is a file that later commands use.
 //! - In a block `console`, a line that starts with `$ ` is a command. It must end well. `console root` is run as root, between
-//!   network namespaces; `console driver` where a driver file was built.
+//!   network namespaces; `console driver` where a driver file was built. Lines that follow are what it prints, messages after
+//!   the rest: in such a line `…` stands for anything, and a line `...` for any lines.
 //! - In a block `text`, such a line must be one that the command line takes.
 //! - In a block `sh`, a line that starts with `xdp ` must be one that the command line takes, and what `cargo` is told must exist.
 
@@ -72,8 +73,8 @@ impl Place {
         Self { folder, driver }
     }
 
-    /// Runs a command and expects it to end well.
-    fn run(&self, words: &[&str], network: Option<&Network>, shown: &str) {
+    /// Runs a command and expects it to end well, and to print what is shown.
+    fn run(&self, words: &[&str], network: Option<&Network>, shown: &str, prints: &[&str]) {
         let program = env!("CARGO_BIN_EXE_xdp");
         let mut command = match network {
             Some(network) => network.command("lab", program),
@@ -96,17 +97,70 @@ impl Place {
                 None => drop(command.env_remove("XDP_DRIVER").arg("--linked")),
             }
         }
+        if let Some(driver) = &self.driver
+            && words.iter().any(|word| word.starts_with("lab:"))
+        {
+            command.env("XDP_DRIVER", driver);
+        }
         let output = command
             .current_dir(self.folder.path())
             .output()
             .expect("xdp runs");
+        let text =
+            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        let text = text.concat();
         assert!(
             output.status.success(),
-            "{shown} ended with {}:\n{}{}",
+            "{shown} ended with {}:\n{text}",
             output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
         );
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            prints.is_empty() || are_like(&lines, prints),
+            "{shown} prints something else:\n{text}"
+        );
+    }
+}
+
+/// Whether lines are those that are shown, of which `...` stands for any.
+fn are_like(lines: &[&str], shown: &[&str]) -> bool {
+    match (lines, shown) {
+        ([], []) => true,
+        (_, ["..."]) => true,
+        (_, ["...", rest @ ..]) => (0..=lines.len()).any(|at| are_like(&lines[at..], rest)),
+        ([line, lines @ ..], [like, shown @ ..]) => is_like(line, like) && are_like(lines, shown),
+        _ => false,
+    }
+}
+
+/// Whether a line is the one that is shown, in which `…` stands for anything.
+fn is_like(line: &str, shown: &str) -> bool {
+    let Some((start, rest)) = shown.split_once('…') else {
+        return line.trim_end() == shown.trim_end();
+    };
+    line.strip_prefix(start).is_some_and(|line| {
+        (0..=line.len()).any(|at| line.get(at..).is_some_and(|end| is_like(end, rest)))
+    })
+}
+
+#[test]
+fn what_is_shown_is_compared() {
+    let printed = ["a 1 b", "c", "d"];
+    for shown in [
+        &["a … b", "..."][..],
+        &["...", "d"],
+        &["a … b", "c", "d", "..."],
+        &["…", "c", "d"],
+    ] {
+        assert!(are_like(&printed, shown), "{shown:?}");
+    }
+    for shown in [
+        &["a … c", "..."][..],
+        &["...", "c"],
+        &["a 1 b", "d"],
+        &["a 1 b", "c", "d", "e"],
+    ] {
+        assert!(!are_like(&printed, shown), "{shown:?}");
     }
 }
 
@@ -178,12 +232,19 @@ fn check(file: &Path) -> usize {
             assert!(line.starts_with("xdp "), "{shown}: only `xdp` is run");
             understood(&words, &shown);
             commands += 1;
+            let prints: Vec<&str> = block.lines[number + 1..]
+                .iter()
+                .map(String::as_str)
+                .take_while(|line| !line.starts_with("$ "))
+                .collect();
             match (block.info.as_str(), &network, &place.driver) {
                 // What takes two terminals, or Windows.
                 ("text", ..) => {}
-                ("console", ..) => place.run(&words, None, &shown),
-                ("console root", Some(network), _) => place.run(&words, Some(network), &shown),
-                ("console driver", _, Some(_)) => place.run(&words, None, &shown),
+                ("console", ..) => place.run(&words, None, &shown, &prints),
+                ("console root", Some(network), _) => {
+                    place.run(&words, Some(network), &shown, &prints);
+                }
+                ("console driver", _, Some(_)) => place.run(&words, None, &shown, &prints),
                 ("console root", None, _) => println!("not run without root: {line}"),
                 ("console driver", _, None) => println!("not run without a driver file: {line}"),
                 (other, ..) => panic!("{shown}: a block `{other}` is not known here"),

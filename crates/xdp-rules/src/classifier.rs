@@ -1,6 +1,5 @@
 //! The compiled rule list.
 
-use crate::NONE;
 use crate::arena::{Arena, RuleKey};
 use crate::pattern::{Pattern, PortSet};
 use crate::plan::Plans;
@@ -89,10 +88,10 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
         }
         let (id, key) = self.arena.push(pattern, value)?;
         if let Some(place) = place {
-            let is_first = self.tables.head(place.step()) == NONE;
+            let planned = self.tables.planned(place);
             self.tables
                 .insert(&mut self.arena, &mut self.pool, place, id)?;
-            if is_first {
+            if self.tables.planned(place) != planned {
                 self.plans = Plans::new(&self.tables);
             }
         }
@@ -103,9 +102,9 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     pub fn remove(&mut self, key: RuleKey) -> Option<(Pattern<P>, T)> {
         let id = self.arena.id_of(key)?;
         if let Some(place) = Place::of(self.arena.pattern(id)?) {
-            let head = self.tables.head(place.step());
+            let planned = self.tables.planned(place);
             self.tables.remove(&mut self.arena, place, id);
-            if self.tables.head(place.step()) != head {
+            if self.tables.planned(place) != planned {
                 self.plans = Plans::new(&self.tables);
             }
         }

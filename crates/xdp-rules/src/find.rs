@@ -18,23 +18,6 @@ use xdp_packet::{
     protocol,
 };
 
-/// How the list of port sets is asked for a port: by value, so that asking anew costs nothing.
-pub(crate) trait Ask: Copy {
-    /// Returns the earliest rule whose set holds the port if it is earlier than `best`; `find` searches for it.
-    fn ask(self, port: u16, best: u32, find: impl FnOnce(u32) -> u32) -> u32;
-}
-
-/// Asks for each frame.
-#[derive(Clone, Copy)]
-pub(crate) struct Anew;
-
-impl Ask for Anew {
-    #[inline]
-    fn ask(self, _: u16, best: u32, find: impl FnOnce(u32) -> u32) -> u32 {
-        find(best)
-    }
-}
-
 /// What searches need of IPv4 UDP; in `ports` the source port comes first.
 #[derive(Clone, Copy)]
 pub(crate) struct Flow4<'p> {
@@ -59,6 +42,24 @@ impl<'p> Flow4<'p> {
             ports: u32::from_be_bytes([i, j, k, l]),
             payload,
         })
+    }
+
+    /// Recognises IPv6 UDP, and tells its ports.
+    #[inline]
+    pub(crate) fn ports_of_6(bytes: &'p [u8]) -> Option<Self> {
+        let Flow6 { ports, payload, .. } = Flow6::of(bytes)?;
+        Some(Self {
+            from: 0,
+            to: 0,
+            ports,
+            payload,
+        })
+    }
+
+    /// Returns the source address and, in the lower half, the destination address.
+    #[inline]
+    pub(crate) const fn addresses(&self) -> u64 {
+        (self.from as u64) << 32 | self.to as u64
     }
 }
 
@@ -89,6 +90,27 @@ impl<'p> Flow6<'p> {
     }
 }
 
+/// Searches for a packet: first where the earliest rule is; then, if something in the list comes before what was found, one after
+/// the other, each if it can still find something earlier. Which search is next is written out: to look it up and jump there would cost
+/// as much as most searches do.
+macro_rules! in_turn {
+    ($rules:ident, $class:ident: $($name:ident),+; |$step:ident, $best:ident| $search:expr) => {{
+        let plan = $rules.plans.of(Class::$class);
+        let mut $best = plan.floor;
+        if plan.first.head < $best {
+            let $step = plan.first.step;
+            $best = $best.min($search);
+        }
+        if plan.later < $best {
+            $(if plan.head(Step::$name) < $best {
+                let $step = Step::$name;
+                $best = $best.min($search);
+            })+
+        }
+        $best
+    }};
+}
+
 impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     /// Returns how deep packets must be parsed for [`Classifier::find`]; `None` when the rules do not look at them.
     #[inline]
@@ -101,15 +123,9 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     #[inline]
     #[must_use]
     pub fn classify(&self, frame: &Frame<'_>) -> Option<Hit<'_, T>> {
-        self.classify_asking(frame, Anew)
-    }
-
-    /// Does the same, with port sets asked in some way.
-    #[inline]
-    pub(crate) fn classify_asking(&self, frame: &Frame<'_>, ask: impl Ask) -> Option<Hit<'_, T>> {
         let id = match self.depth() {
             None => self.tables.all.head,
-            Some(_) if frame.is_contiguous() => self.search_slice(frame.first(), ask),
+            Some(_) if frame.is_contiguous() => self.search_slice(frame.first()),
             Some(_) => self.search_split(frame),
         };
         self.hit(id)
@@ -119,7 +135,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     #[inline]
     pub(crate) fn search_frame(&self, frame: &Frame<'_>) -> u32 {
         if frame.is_contiguous() {
-            self.search_slice(frame.first(), Anew)
+            self.search_slice(frame.first())
         } else {
             self.search_split(frame)
         }
@@ -131,11 +147,11 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     /// Where only one structure can have something for UDP, that search is all there is to do: every path of this function
     /// ends in a call that needs nothing kept.
     #[inline(never)]
-    fn search_slice(&self, bytes: &[u8], ask: impl Ask) -> u32 {
+    pub(crate) fn search_slice(&self, bytes: &[u8]) -> u32 {
         if let Some(flow) = Flow4::of(bytes) {
             return match self.plans.only(Class::Udp4) {
-                Some(step) => self.udp4_step(step, NONE, flow, ask),
-                None => self.udp4(flow.from, flow.to, flow.ports, flow.payload, ask),
+                Some(step) => self.udp4_step(step, NONE, flow),
+                None => self.udp4(flow.from, flow.to, flow.ports, flow.payload),
             };
         }
         if let Some(flow) = Flow6::of(bytes) {
@@ -145,8 +161,8 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
                 payload,
             } = flow;
             return match self.plans.only(Class::Udp6) {
-                Some(step) => self.udp6_step(step, NONE, ends, ports, payload, ask),
-                None => self.udp6(ends, ports, payload, ask),
+                Some(step) => self.udp6_step(step, NONE, ends, ports, payload),
+                None => self.udp6(ends, ports, payload),
             };
         }
         self.search_parsed(bytes)
@@ -154,9 +170,12 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
 
     #[inline(never)]
     fn search_parsed(&self, bytes: &[u8]) -> u32 {
-        // Without a depth nothing is searched for.
-        let depth = self.depth().unwrap_or(Depth::Link);
-        self.search(Packet::parse_slice(bytes, depth))
+        // Searches look themselves at what TCP carries.
+        let packet = Packet::parse_slice(bytes, Depth::Transport);
+        match Class::of(packet.facts()) {
+            Class::Tcp4 | Class::Tcp6 => self.search(packet),
+            _ => self.search(Packet::parse_slice(bytes, Depth::Upper)),
+        }
     }
 
     /// Finds the first rule that matches a packet, which must have been parsed to [`Classifier::depth`] at least: rules that
@@ -194,50 +213,59 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
                 };
                 let from = u32::from_be_bytes(ip.source());
                 let to = u32::from_be_bytes(ip.destination());
-                self.udp4(from, to, pair(ports), packet.payload(), Anew)
+                self.udp4(from, to, pair(ports), packet.payload())
             }
-            Class::Tcp4 => self.tcp4(packet),
+            Class::Tcp4 => {
+                let (Some(ip), Some(tcp)) = (packet.ipv4(), packet.tcp()) else {
+                    return NONE;
+                };
+                let to = u32::from_be_bytes(ip.destination());
+                self.tcp4(
+                    to,
+                    tcp.destination_port(),
+                    tcp.is_control(),
+                    packet.payload(),
+                )
+            }
             Class::Other4 => self.other4(packet),
             Class::Udp6 => {
                 let (Some(ip), Some(ports)) = (packet.ipv6(), packet.ports()) else {
                     return NONE;
                 };
-                self.udp6(ends(ip), pair(ports), packet.payload(), Anew)
+                self.udp6(ends(ip), pair(ports), packet.payload())
             }
-            Class::Tcp6 => self.tcp6(packet),
+            Class::Tcp6 => {
+                let (Some(ip), Some(tcp)) = (packet.ipv6(), packet.tcp()) else {
+                    return NONE;
+                };
+                self.tcp6(
+                    ends(ip),
+                    tcp.destination_port(),
+                    tcp.is_control(),
+                    packet.payload(),
+                )
+            }
             Class::Other6 => self.other6(packet),
         }
     }
 
-    /// Takes the planned steps as long as they can still find something earlier.
-    #[inline(always)]
-    fn steps(&self, class: Class, step: impl Fn(Step, u32) -> u32) -> u32 {
-        let mut best = NONE;
-        for planned in self.plans.steps(class) {
-            if planned.head >= best {
-                break;
-            }
-            best = best.min(step(planned.step, best));
-        }
-        best
-    }
-
     /// Searches for IPv4 UDP; `ports` is the source port, then the destination port. All of it in registers.
     #[inline(never)]
-    fn udp4(&self, from: u32, to: u32, ports: u32, payload: &[u8], ask: impl Ask) -> u32 {
+    fn udp4(&self, from: u32, to: u32, ports: u32, payload: &[u8]) -> u32 {
         let flow = Flow4 {
             from,
             to,
             ports,
             payload,
         };
-        self.steps(Class::Udp4, |step, best| {
-            self.udp4_step(step, best, flow, ask)
-        })
+        in_turn!(
+            self, Udp4: UdpDst, Tuple4, UdpPorts, UdpPorts4, Prefix4, UdpSrcCid, UdpDstCid, Mask4;
+            |step, best| self.udp4_step(step, best, flow)
+        )
     }
 
     #[inline(always)]
-    fn udp4_step(&self, step: Step, best: u32, flow: Flow4<'_>, ask: impl Ask) -> u32 {
+    fn udp4_step(&self, step: Step, best: u32, flow: Flow4<'_>) -> u32 {
         let Flow4 {
             from,
             to,
@@ -247,12 +275,9 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
         let tables = &self.tables;
         let port = low(ports);
         match step {
-            Step::All => tables.all.head,
-            Step::Udp => tables.udp.head,
-            Step::NextHeader => exact(&tables.next_header, u16::from(protocol::UDP)),
             Step::UdpDst => exact(&tables.udp_dst, port),
             Step::Tuple4 => tuple4(&tables.tuple4, from, to, ports),
-            Step::UdpPorts => ask.ask(port, best, |best| self.ports(port, best)),
+            Step::UdpPorts => self.ports(port, best),
             Step::UdpPorts4 => self.address_ports(&tables.udp_ports4, udp_ports4, to, port, best),
             Step::Prefix4 => prefix4(&tables.prefix4, to),
             Step::Mask4 => mask4(&tables.mask4, to, best),
@@ -264,31 +289,21 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
 
     /// Searches for IPv6 UDP; `ends` is the source address, then the destination address.
     #[inline(never)]
-    fn udp6(&self, ends: &[u8; 32], ports: u32, payload: &[u8], ask: impl Ask) -> u32 {
-        self.steps(Class::Udp6, |step, best| {
-            self.udp6_step(step, best, ends, ports, payload, ask)
-        })
+    fn udp6(&self, ends: &[u8; 32], ports: u32, payload: &[u8]) -> u32 {
+        in_turn!(
+            self, Udp6: UdpDst, Tuple6, UdpPorts, UdpPorts6, Prefix6, UdpSrcCid, UdpDstCid, Mask6;
+            |step, best| self.udp6_step(step, best, ends, ports, payload)
+        )
     }
 
     #[inline(always)]
-    fn udp6_step(
-        &self,
-        step: Step,
-        best: u32,
-        ends: &[u8; 32],
-        ports: u32,
-        payload: &[u8],
-        ask: impl Ask,
-    ) -> u32 {
+    fn udp6_step(&self, step: Step, best: u32, ends: &[u8; 32], ports: u32, payload: &[u8]) -> u32 {
         let tables = &self.tables;
         let port = low(ports);
         match step {
-            Step::All => tables.all.head,
-            Step::Udp => tables.udp.head,
-            Step::NextHeader => exact(&tables.next_header, u16::from(protocol::UDP)),
             Step::UdpDst => exact(&tables.udp_dst, port),
             Step::Tuple6 => tuple6(&tables.tuple6, ends, ports),
-            Step::UdpPorts => ask.ask(port, best, |best| self.ports(port, best)),
+            Step::UdpPorts => self.ports(port, best),
             Step::UdpPorts6 => {
                 self.address_ports(&tables.udp_ports6, udp_ports6, to6(ends), port, best)
             }
@@ -301,49 +316,42 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     }
 
     #[inline(never)]
-    fn tcp4(&self, packet: Packet<'_>) -> u32 {
+    fn tcp4(&self, to: u32, port: u16, is_control: bool, payload: &[u8]) -> u32 {
         let tables = &self.tables;
-        let (Some(ip), Some(tcp)) = (packet.ipv4(), packet.tcp()) else {
-            return NONE;
-        };
-        let to = u32::from_be_bytes(ip.destination());
-        let (port, is_control) = (tcp.destination_port(), tcp.is_control());
-        self.steps(Class::Tcp4, |step, best| match step {
-            Step::All => tables.all.head,
-            Step::NextHeader => exact(&tables.next_header, u16::from(protocol::TCP)),
+        in_turn!(
+            self, Tcp4: TcpDst, TcpControl, TcpPorts4, Prefix4, TcpSrcCid, TcpDstCid, Mask4;
+            |step, best| match step {
             Step::TcpDst => exact(&tables.tcp_dst, port),
             Step::TcpControl if is_control => exact(&tables.tcp_control, port),
             Step::TcpPorts4 => self.address_ports(&tables.tcp_ports4, tcp_ports4, to, port, best),
             Step::Prefix4 => prefix4(&tables.prefix4, to),
             Step::Mask4 => mask4(&tables.mask4, to, best),
-            Step::TcpSrcCid => cid(&tables.tcp_src_cid, packet.payload(), true, port, best),
-            Step::TcpDstCid => cid(&tables.tcp_dst_cid, packet.payload(), false, port, best),
+            Step::TcpSrcCid => cid(&tables.tcp_src_cid, payload, true, port, best),
+            Step::TcpDstCid => cid(&tables.tcp_dst_cid, payload, false, port, best),
             _ => NONE,
-        })
+            }
+        )
     }
 
     #[inline(never)]
-    fn tcp6(&self, packet: Packet<'_>) -> u32 {
+    fn tcp6(&self, ends: &[u8; 32], port: u16, is_control: bool, payload: &[u8]) -> u32 {
         let tables = &self.tables;
-        let (Some(ip), Some(tcp)) = (packet.ipv6(), packet.tcp()) else {
-            return NONE;
-        };
-        let (port, is_control) = (tcp.destination_port(), tcp.is_control());
-        self.steps(Class::Tcp6, |step, best| match step {
-            Step::All => tables.all.head,
-            Step::NextHeader => exact(&tables.next_header, u16::from(protocol::TCP)),
+        in_turn!(
+            self, Tcp6: TcpDst, TcpControl, TcpPorts6, Prefix6, TcpSrcCid, TcpDstCid, Mask6;
+            |step, best| match step {
             Step::TcpDst => exact(&tables.tcp_dst, port),
             Step::TcpControl if is_control => exact(&tables.tcp_control, port),
             Step::TcpPorts6 => {
-                let to = V6::from(&ip.destination());
+                let to = to6(ends);
                 self.address_ports(&tables.tcp_ports6, tcp_ports6, to, port, best)
             }
-            Step::Prefix6 => prefix6(&tables.prefix6, (&ip.destination()).into()),
-            Step::Mask6 => mask6(&tables.mask6, (&ip.destination()).into(), best),
-            Step::TcpSrcCid => cid(&tables.tcp_src_cid, packet.payload(), true, port, best),
-            Step::TcpDstCid => cid(&tables.tcp_dst_cid, packet.payload(), false, port, best),
+            Step::Prefix6 => prefix6(&tables.prefix6, to6(ends)),
+            Step::Mask6 => mask6(&tables.mask6, to6(ends), best),
+            Step::TcpSrcCid => cid(&tables.tcp_src_cid, payload, true, port, best),
+            Step::TcpDstCid => cid(&tables.tcp_dst_cid, payload, false, port, best),
             _ => NONE,
-        })
+            }
+        )
     }
 
     #[inline(never)]
@@ -353,7 +361,9 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             return NONE;
         };
         let to = u32::from_be_bytes(ip.destination());
-        self.steps(Class::Other4, |step, best| match step {
+        in_turn!(
+            self, Other4: NextHeader, Echo4, Prefix4, InnerPrefix4, InnerPrefix6, InnerMask4, InnerMask6, Mask4;
+            |step, best| match step {
             Step::NextHeader => exact(&tables.next_header, u16::from(ip.protocol())),
             Step::Prefix4 => prefix4(&tables.prefix4, to),
             Step::Mask4 => mask4(&tables.mask4, to, best),
@@ -361,7 +371,8 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
                 exact(&tables.echo4, to)
             }
             _ => self.inner(step, &packet, best),
-        })
+            }
+        )
     }
 
     #[inline(never)]
@@ -370,7 +381,9 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
         let Some(ip) = packet.ipv6() else {
             return NONE;
         };
-        self.steps(Class::Other6, |step, best| match step {
+        in_turn!(
+            self, Other6: NextHeader, Echo6, Prefix6, InnerPrefix4, InnerPrefix6, InnerMask4, InnerMask6, Mask6;
+            |step, best| match step {
             Step::NextHeader => exact(&tables.next_header, u16::from(ip.next_header())),
             Step::Prefix6 => prefix6(&tables.prefix6, (&ip.destination()).into()),
             Step::Mask6 => mask6(&tables.mask6, (&ip.destination()).into(), best),
@@ -378,16 +391,14 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
                 exact(&tables.echo6, V6::from(&ip.destination()))
             }
             _ => self.inner(step, &packet, best),
-        })
+            }
+        )
     }
 
     /// Takes a step that packets of any IP version can have when they are neither UDP nor TCP.
     #[inline(never)]
     fn inner(&self, step: Step, packet: &Packet<'_>, best: u32) -> u32 {
         let tables = &self.tables;
-        if step == Step::All {
-            return tables.all.head;
-        }
         if let Some(ip) = packet.inner_ipv4() {
             let to = u32::from_be_bytes(ip.destination());
             return match step {
@@ -410,7 +421,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     }
 
     #[inline(never)]
-    fn ports(&self, port: u16, best: u32) -> u32 {
+    pub(crate) fn ports(&self, port: u16, best: u32) -> u32 {
         let holds = self.holds(port, pattern::any_udp_ports);
         self.tables.udp_ports.find(best, holds)
     }
@@ -424,7 +435,23 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
         port: u16,
         best: u32,
     ) -> u32 {
-        sets.find(&to, best, self.holds(port, set_of))
+        match sets.first(&to) {
+            NONE => best,
+            first => self.ports_from(sets, set_of, first, port, best),
+        }
+    }
+
+    /// Apart from the search for the address, most of which find nothing.
+    #[inline(never)]
+    fn ports_from<K: Key>(
+        &self,
+        sets: &PortSets<K, S>,
+        set_of: impl Fn(&Pattern<P>) -> Option<&P>,
+        first: u32,
+        port: u16,
+        best: u32,
+    ) -> u32 {
+        sets.find_from(first, best, self.holds(port, set_of))
     }
 
     /// Returns a test of whether a rule's port set holds a port now. What kind of rule has the set is known: telling it from
@@ -624,7 +651,7 @@ fn pair((from, to): (u16, u16)) -> u32 {
 
 /// Returns the lower half of a pair: the destination port.
 #[inline]
-const fn low(pair: u32) -> u16 {
+pub(crate) const fn low(pair: u32) -> u16 {
     pair as u16
 }
 

@@ -71,6 +71,7 @@ pub mod validate;
 pub mod walker;
 
 pub use arena::RuleKey;
+pub use batch::Batch;
 pub use classifier::{Classifier, Hit};
 pub use counters::HitCounters;
 pub use pattern::{AddressPorts, CidSlice, Flow, Masked, NoPorts, Pattern, PortSet, Tuple};

@@ -64,12 +64,11 @@ impl<S: Store> Filter<S> {
         Ok(())
     }
 
-    /// Returns 1 if the hash may be in the set.
+    /// Returns the word with the bit of a hash, and which bit it is. Without words its number is too large for any.
     #[inline]
-    fn may_have(&self, hash: u64) -> u32 {
-        let bit = hash.unbounded_shr(self.shift);
-        let word = self.words.get((bit >> 6) as usize).copied().unwrap_or(0);
-        (word >> (bit & 63)) as u32 & 1
+    fn word(&self, hash: u64) -> Option<(u64, u64)> {
+        let bit = hash.wrapping_shr(self.shift);
+        Some((*self.words.get((bit >> 6) as usize)?, bit & 63))
     }
 
     fn add(&mut self, hash: u64) {
@@ -101,19 +100,40 @@ impl<A: Address, S: Store> ByMask<A, S> {
             if groups.first().is_none_or(|group| group.head >= best) {
                 break;
             }
-            let mut hits = 0u32;
-            for group in groups.iter().rev() {
-                let Part { mask, multiplier } = group.part;
-                let may_have = self.filter.may_have(address.and(mask).blend(multiplier));
-                hits = hits.wrapping_add(hits).wrapping_add(may_have);
+            match self.hits(groups, address) {
+                0 => {}
+                hits => best = self.find_in(groups, hits, address, best),
             }
-            while let Some(group) = groups.get(hits.trailing_zeros() as usize)
-                && group.head < best
-            {
-                let key = address.and(group.part.mask).keyed(group.number);
-                best = best.min(self.table.find(&key));
-                hits &= hits.wrapping_sub(1);
-            }
+        }
+        best
+    }
+
+    /// Marks groups that may have something for an address.
+    #[inline]
+    fn hits(&self, groups: &[Group<Part<A>>], address: A) -> u32 {
+        let mut hits = 0u32;
+        for group in groups.iter().rev() {
+            let Part { mask, multiplier } = group.part;
+            let Some((word, bit)) = self.filter.word(address.and(mask).blend(multiplier)) else {
+                // There is a word for each hash.
+                return hits;
+            };
+            hits = hits
+                .wrapping_add(hits)
+                .wrapping_add((word >> bit) as u32 & 1);
+        }
+        hits
+    }
+
+    /// Does the same for those of some groups that are marked.
+    #[inline(never)]
+    fn find_in(&self, groups: &[Group<Part<A>>], mut hits: u32, address: A, mut best: u32) -> u32 {
+        while let Some(group) = groups.get(hits.trailing_zeros() as usize)
+            && group.head < best
+        {
+            let key = address.and(group.part.mask).keyed(group.number);
+            best = best.min(self.table.find(&key));
+            hits &= hits.wrapping_sub(1);
         }
         best
     }

@@ -3,7 +3,7 @@
 use crate::NONE;
 use crate::store::Store;
 use crate::tables::{Step, Tables};
-use xdp_packet::{Depth, Facts};
+use xdp_packet::{Depth, Facts, protocol};
 
 /// Packets that the same kinds of rules can match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,14 +43,22 @@ impl Class {
         }
     }
 
-    /// Returns the searches that can find something, cheap ones first.
+    /// Returns the earliest of the rules that match all packets of the class.
+    fn floor<S: Store>(self, tables: &Tables<S>) -> u32 {
+        let all = tables.all.head;
+        let protocol = |number| tables.next_header.table.find(&u16::from(number));
+        match self {
+            Self::NotIp | Self::Other4 | Self::Other6 => all,
+            Self::Udp4 | Self::Udp6 => all.min(tables.udp.head).min(protocol(protocol::UDP)),
+            Self::Tcp4 | Self::Tcp6 => all.min(protocol(protocol::TCP)),
+        }
+    }
+
+    /// Returns the searches that can find something.
     const fn steps(self) -> &'static [Step] {
         match self {
-            Self::NotIp => &[Step::All],
+            Self::NotIp => &[],
             Self::Udp4 => &[
-                Step::All,
-                Step::Udp,
-                Step::NextHeader,
                 Step::UdpDst,
                 Step::Tuple4,
                 Step::UdpPorts,
@@ -61,8 +69,6 @@ impl Class {
                 Step::Mask4,
             ],
             Self::Tcp4 => &[
-                Step::All,
-                Step::NextHeader,
                 Step::TcpDst,
                 Step::TcpControl,
                 Step::TcpPorts4,
@@ -72,7 +78,6 @@ impl Class {
                 Step::Mask4,
             ],
             Self::Other4 => &[
-                Step::All,
                 Step::NextHeader,
                 Step::Echo4,
                 Step::Prefix4,
@@ -83,9 +88,6 @@ impl Class {
                 Step::Mask4,
             ],
             Self::Udp6 => &[
-                Step::All,
-                Step::Udp,
-                Step::NextHeader,
                 Step::UdpDst,
                 Step::Tuple6,
                 Step::UdpPorts,
@@ -96,8 +98,6 @@ impl Class {
                 Step::Mask6,
             ],
             Self::Tcp6 => &[
-                Step::All,
-                Step::NextHeader,
                 Step::TcpDst,
                 Step::TcpControl,
                 Step::TcpPorts6,
@@ -107,7 +107,6 @@ impl Class {
                 Step::Mask6,
             ],
             Self::Other6 => &[
-                Step::All,
                 Step::NextHeader,
                 Step::Echo6,
                 Step::Prefix6,
@@ -162,9 +161,6 @@ const fn depth(step: Step) -> Option<Depth> {
     })
 }
 
-/// Most searches that a packet can need, and one place more for an end that is never taken.
-const PLACES: usize = 12;
-
 /// A search and the earliest rule that it can find.
 #[derive(Clone, Copy)]
 pub(crate) struct Planned {
@@ -172,43 +168,91 @@ pub(crate) struct Planned {
     pub(crate) step: Step,
 }
 
-/// The searches for packets of a class that can find something, the one with the earliest rule first. The places behind them
-/// have no rule, so that a search stops there by itself.
-type Plan = [Planned; PLACES];
+/// The searches for packets of a class that can find something.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    /// The earliest of the rules that match all packets of the class: nothing has to be searched for those.
+    pub(crate) floor: u32,
+    /// The search with the earliest rule: it often decides.
+    pub(crate) first: Planned,
+    /// The earliest rule of all other searches.
+    pub(crate) later: u32,
+    /// The earliest rule of each of them.
+    heads: [u32; Step::COUNT],
+}
+
+impl Plan {
+    const EMPTY: Self = Self {
+        floor: NONE,
+        first: Planned {
+            head: NONE,
+            step: Step::All,
+        },
+        later: NONE,
+        heads: [NONE; Step::COUNT],
+    };
+
+    fn new<S: Store>(class: Class, tables: &Tables<S>) -> Self {
+        let floor = class.floor(tables);
+        let mut plan = Self {
+            floor,
+            ..Self::EMPTY
+        };
+        for &step in class.steps() {
+            let head = tables.head(step);
+            if head >= floor {
+                continue;
+            }
+            let mut other = Planned { head, step };
+            if head < plan.first.head {
+                core::mem::swap(&mut plan.first, &mut other);
+            }
+            plan.later = plan.later.min(other.head);
+            if let Some(place) = plan.heads.get_mut(other.step as usize) {
+                *place = other.head;
+            }
+        }
+        plan
+    }
+
+    /// Returns the earliest rule of a search that is not the first one.
+    #[inline]
+    pub(crate) fn head(&self, step: Step) -> u32 {
+        self.heads.get(step as usize).copied().unwrap_or(NONE)
+    }
+
+    /// Returns the search if there is just one, and nothing else that matches.
+    fn only(&self) -> Option<Step> {
+        let is_alone = self.later == NONE && self.floor == NONE && self.first.head != NONE;
+        is_alone.then_some(self.first.step)
+    }
+}
 
 /// The plans for all classes.
 pub(crate) struct Plans {
     plans: [Plan; Class::COUNT],
-    /// The search of a plan that has just one.
     only: [Option<Step>; Class::COUNT],
     depth: Option<Depth>,
 }
 
 impl Plans {
     pub(crate) const EMPTY: Self = Self {
-        plans: [[Planned {
-            head: NONE,
-            step: Step::All,
-        }; PLACES]; Class::COUNT],
+        plans: [Plan::EMPTY; Class::COUNT],
         only: [None; Class::COUNT],
         depth: None,
     };
 
     pub(crate) fn new<S: Store>(tables: &Tables<S>) -> Self {
         let mut plans = Self::EMPTY;
-        for (plan, class) in plans.plans.iter_mut().zip(Class::ALL) {
-            for &step in class.steps() {
-                let head = tables.head(step);
-                if head == NONE {
-                    continue;
-                }
-                plans.depth = plans.depth.max(depth(step));
-                insert(plan, Planned { head, step });
-            }
+        let places = plans.plans.iter_mut().zip(&mut plans.only);
+        for ((plan, only), class) in places.zip(Class::ALL) {
+            *plan = Plan::new(class, tables);
+            *only = plan.only();
         }
-        for (only, plan) in plans.only.iter_mut().zip(&plans.plans) {
-            let [first, second, ..] = plan;
-            *only = (first.head != NONE && second.head == NONE).then_some(first.step);
+        for &step in Step::ALL {
+            if tables.head(step) != NONE {
+                plans.depth = plans.depth.max(depth(step));
+            }
         }
         plans
     }
@@ -219,26 +263,15 @@ impl Plans {
         self.only.get(class as usize).copied().flatten()
     }
 
-    /// Returns the searches for packets of a class, and at least one place without a rule.
+    /// Returns the plan for packets of a class.
     #[inline]
-    pub(crate) fn steps(&self, class: Class) -> &[Planned] {
-        self.plans
-            .get(class as usize)
-            .map_or(&[], |plan| plan.as_slice())
+    pub(crate) fn of(&self, class: Class) -> &Plan {
+        self.plans.get(class as usize).unwrap_or(&Plan::EMPTY)
     }
 
     /// Returns how deep packets must be parsed; `None`: not at all.
     #[inline]
     pub(crate) const fn depth(&self) -> Option<Depth> {
         self.depth
-    }
-}
-
-/// Puts a search before all with later rules.
-fn insert(plan: &mut Plan, mut planned: Planned) {
-    for place in plan {
-        if planned.head < place.head {
-            core::mem::swap(place, &mut planned);
-        }
     }
 }

@@ -34,6 +34,12 @@ impl<S: Store> PortList<S> {
         self.heads.len() > 1
     }
 
+    /// Returns for each set the earliest of its rules, in order.
+    #[inline]
+    pub(crate) fn heads(&self) -> &[u32] {
+        &self.heads
+    }
+
     /// Returns the earliest rule whose set, as `holds` tells, has the port, if it is earlier than `best`.
     #[inline]
     pub(crate) fn find(&self, best: u32, holds: impl Fn(u32) -> bool) -> u32 {

@@ -85,11 +85,17 @@ impl<K: Key, S: Store> PortSets<K, S> {
         }
     }
 
-    /// Returns the earliest rule at `address` whose set has the port, if it is earlier than `best`. `holds` tells whether the
-    /// set of a rule has it.
+    /// Returns the first set of an address, or [`NONE`].
     #[inline]
-    pub(crate) fn find(&self, address: &K, best: u32, holds: impl Fn(u32) -> bool) -> u32 {
-        let mut next = self.addresses.find(address);
+    pub(crate) fn first(&self, address: &K) -> u32 {
+        self.addresses.find(address)
+    }
+
+    /// Returns the earliest rule of a set and those behind it whose set has the port, if it is earlier than `best`. `holds` tells
+    /// whether the set of a rule has it.
+    #[inline]
+    pub(crate) fn find_from(&self, first: u32, best: u32, holds: impl Fn(u32) -> bool) -> u32 {
+        let mut next = first;
         // There is no end of the chain that is not found before.
         for _ in 0..self.sets.len() {
             let Some(set) = self.sets.get(next as usize) else {

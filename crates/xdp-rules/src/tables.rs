@@ -95,6 +95,11 @@ macro_rules! tables {
             $(#[doc = $doc] $step,)+
         }
 
+        impl Step {
+            pub(crate) const ALL: &[Self] = &[$(Self::$step,)+];
+            pub(crate) const COUNT: usize = Self::ALL.len();
+        }
+
         /// Where a rule is.
         #[derive(Clone, Copy)]
         pub(crate) enum Place {
@@ -153,6 +158,7 @@ macro_rules! tables {
         }
 
         impl Place {
+            /// Returns the search that finds a rule here.
             pub(crate) const fn step(self) -> Step {
                 match self {
                     $(Self::$step(_) => Step::$step,)+
@@ -160,6 +166,17 @@ macro_rules! tables {
             }
         }
     };
+}
+
+impl<S: Store> Tables<S> {
+    /// Returns what [plans](crate::plan) depend on of a place: when that changes, they do.
+    pub(crate) fn planned(&self, place: Place) -> (u32, u32) {
+        let protocol = match place {
+            Place::NextHeader(number) => self.next_header.table.find(&number),
+            _ => NONE,
+        };
+        (self.head(place.step()), protocol)
+    }
 }
 
 type Make<'a, S> = (&'a Pool<S>, u64);

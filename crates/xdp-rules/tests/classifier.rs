@@ -48,6 +48,38 @@ fn packets_are_parsed_only_as_deep_as_the_rules_look() {
     assert_eq!(decides(&rules, &udp(53)), None);
 }
 
+/// What matches all UDP or all TCP is not searched for: changes of it have to be noticed.
+#[test]
+fn rules_that_match_a_whole_protocol_come_and_go() {
+    let tcp = |flags| {
+        FrameBuilder::new()
+            .ipv6(Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST)
+            .tcp(1, 2, flags)
+            .finish()
+    };
+    let mut rules = Plain::new(Heap, 1, usize::MAX);
+    let mut push = |pattern, value| rules.push(pattern, value).expect("memory");
+    push(Pattern::IpNextHeader(1), 0);
+    push(Pattern::UdpDst(53), 1);
+    let udp17 = push(Pattern::IpNextHeader(17), 2);
+    let again = push(Pattern::IpNextHeader(17), 3);
+    let tcp6 = push(Pattern::IpNextHeader(6), 4);
+    let all_udp = push(Pattern::Udp, 5);
+    push(Pattern::UdpDst(443), 6);
+    let asked = |rules: &Plain| {
+        let frames = [udp(53), udp(443), tcp(0)];
+        frames.map(|frame| decides(rules, &frame))
+    };
+    assert_eq!(asked(&rules), [Some(1), Some(2), Some(4)]);
+    rules.remove(udp17);
+    rules.remove(tcp6);
+    assert_eq!(asked(&rules), [Some(1), Some(3), None]);
+    rules.remove(again);
+    assert_eq!(asked(&rules), [Some(1), Some(5), None]);
+    rules.remove(all_udp);
+    assert_eq!(asked(&rules), [Some(1), Some(6), None]);
+}
+
 #[test]
 fn programs_are_one_list_and_leave_it_one_by_one() {
     let mut rules = Plain::new(Heap, 1, usize::MAX);

@@ -4,32 +4,19 @@
 //! each goes where its verdict says. Nothing is locked meanwhile; the caller is at DISPATCH_LEVEL, which is what keeps the
 //! rules in place.
 
+use core::mem;
+
 use nt::Dispatch;
-use nt::ndis::{Extent, Flags, Nbl, NblChain, NblQueue, NblRef, NetBuffer, Receive};
+use nt::ndis::{Extent, Flags, Nbl, NblChain, NblQueue, NetBuffer, Receive};
 use xdp_packet::{Frame, Tail};
 
 use super::forward::Outgoing;
+use super::outcome::{Arrival, BATCH, Outcome, Verdict, Verdicts};
 use super::rss;
-use crate::counters::count;
 use crate::interface::{Interface, RxQueue, Way};
-use crate::program::{Plan, Rule, Target};
-use crate::socket::{RxFrame, Socket};
+use crate::program::Plan;
+use crate::socket::RxFrame;
 use crate::trace::{Field, TraceEvent};
-
-/// Lists that are inspected at once.
-const BATCH: usize = 64;
-
-/// Frames that are delivered to a socket at once.
-const DELIVERY: usize = BATCH;
-
-/// What happens to a list.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Pass,
-    /// Dropped, or copied to a socket.
-    Drop,
-    Forward,
-}
 
 /// Frames on the way from the network card.
 pub(super) fn receive(
@@ -181,94 +168,6 @@ pub(super) fn send(
     filter.send(passed.into_chain(), port, flags);
 }
 
-/// The verdicts of a batch.
-struct Verdicts {
-    verdicts: [Verdict; BATCH],
-    len: usize,
-}
-
-impl Verdicts {
-    const fn new() -> Self {
-        Self {
-            verdicts: [Verdict::Pass; BATCH],
-            len: 0,
-        }
-    }
-
-    fn push(&mut self, verdict: Verdict) {
-        if let Some(slot) = self.verdicts.get_mut(self.len) {
-            *slot = verdict;
-            self.len += 1;
-        }
-    }
-
-    fn get(&self, at: usize) -> Verdict {
-        self.verdicts.get(at).copied().unwrap_or(Verdict::Pass)
-    }
-
-    /// The verdicts in order, and for how many lists in a row each is.
-    fn runs(&self) -> impl Iterator<Item = (Verdict, usize)> {
-        let verdicts = self.verdicts.get(..self.len).unwrap_or_default();
-        let mut at = 0;
-        core::iter::from_fn(move || {
-            let rest = verdicts.get(at..)?;
-            let first = *rest.first()?;
-            let len = rest.iter().take_while(|verdict| **verdict == first).count();
-            at += len;
-            Some((first, len))
-        })
-    }
-}
-
-/// How many frames got which verdict.
-#[derive(Default)]
-struct Tally<'a> {
-    /// The rule that decided last, and how often in a row: most frames go as the one before.
-    rule: Option<&'a Rule>,
-    hits: u32,
-    passed: u32,
-    dropped: u32,
-    redirected: u32,
-    forwarded: u32,
-    discontiguous: u32,
-    misdirected: u32,
-    unmapped: u32,
-    malformed: u32,
-    loopback: u32,
-}
-
-impl<'a> Tally<'a> {
-    #[inline]
-    fn decided(&mut self, rule: &'a Rule) {
-        if !self.rule.is_some_and(|last| core::ptr::eq(last, rule)) {
-            self.count_hits();
-            self.rule = Some(rule);
-        }
-        self.hits += 1;
-    }
-
-    fn count_hits(&mut self) {
-        if let Some(rule) = self.rule {
-            rule.count(core::mem::take(&mut self.hits));
-        }
-    }
-
-    fn note(&mut self, queue: &RxQueue) {
-        self.count_hits();
-        let counters = &queue.counters;
-        count(counters.batches(), 1);
-        count(counters.passed(), self.passed);
-        count(counters.dropped(), self.dropped);
-        count(counters.redirected(), self.redirected);
-        count(counters.forwarded(), self.forwarded);
-        count(counters.discontiguous(), self.discontiguous);
-        count(counters.misdirected(), self.misdirected);
-        count(queue.generic.mapping_failures(), self.unmapped);
-        count(queue.generic.malformed(), self.malformed);
-        count(queue.generic.loopback_skipped(), self.loopback);
-    }
-}
-
 /// Gives the first lists of a chain their verdicts.
 fn inspect(
     interface: &Interface,
@@ -281,121 +180,78 @@ fn inspect(
     interface
         .trace()
         .note(TraceEvent::RX_INSPECT_RING_START, this);
-    let mut verdicts = Verdicts::new();
-    let mut tally = Tally::default();
-    let mut delivery = Delivery::new(queue, dispatch);
+    let mut batch = plan.batch();
+    let mut outcome = Outcome::new(queue, dispatch);
     for list in chain.iter().take(BATCH) {
+        // A list goes where its first frame goes.
+        let mut number = outcome.verdicts.len;
+        outcome.verdicts.len += 1;
         if list.is_loopback() {
-            tally.loopback += 1;
-            verdicts.push(Verdict::Pass);
+            outcome.tally.loopback += 1;
             continue;
         }
-        let mut verdict = None;
         for buffer in list.buffers() {
-            let found = decide(
-                queue,
-                plan,
-                &list,
+            let arrival = Arrival {
+                frame: RxFrame { buffer, list },
+                list_number: mem::replace(&mut number, usize::MAX),
+            };
+            let Some(first) = buffer.first_segment() else {
+                outcome.unmapped(&arrival);
+                continue;
+            };
+            let is_split = first.len() != buffer.len();
+            if let (false, Some(batch)) = (is_split, &mut batch) {
+                batch.add(arrival, first, &mut |arrival, hit| {
+                    outcome.decide(&arrival, hit.map(|hit| hit.value));
+                });
+                continue;
+            }
+            let rest = Rest {
                 buffer,
-                &mut delivery,
-                &mut tally,
-                dispatch,
-            );
-            // A list goes where its first frame goes.
-            verdict.get_or_insert(found);
+                skip: first.len(),
+            };
+            let frame = if is_split {
+                outcome.tally.discontiguous += 1;
+                match buffer.extent() {
+                    Extent::Whole => Frame::with_tail(first, &rest),
+                    Extent::Unmapped => {
+                        outcome.unmapped(&arrival);
+                        continue;
+                    }
+                    Extent::Short => {
+                        outcome.malformed(arrival.list_number);
+                        continue;
+                    }
+                }
+            } else {
+                Frame::new(first)
+            };
+            match &mut batch {
+                Some(batch) => batch.add_frame(arrival, &frame, &mut |arrival, hit| {
+                    outcome.decide(&arrival, hit.map(|hit| hit.value));
+                }),
+                None => outcome.decide(&arrival, plan.rule(&frame)),
+            }
         }
         // A list without a frame is not passed on: others may rely on there being one.
-        verdicts.push(verdict.unwrap_or_else(|| {
-            tally.malformed += 1;
-            Verdict::Drop
-        }));
+        if number != usize::MAX {
+            outcome.malformed(number);
+        }
     }
-    delivery.flush();
-    tally.note(queue);
-    if tally.malformed != 0 {
+    if let Some(batch) = batch {
+        batch.finish(&mut |arrival, hit| {
+            outcome.decide(&arrival, hit.map(|hit| hit.value));
+        });
+    }
+    outcome.delivery.flush();
+    outcome.tally.note(queue);
+    if outcome.tally.malformed != 0 {
         interface.fail_queue(queue);
     }
     interface
         .trace()
         .note(TraceEvent::RX_INSPECT_RING_STOP, this);
-    verdicts
-}
-
-#[inline]
-fn decide<'a>(
-    queue: &RxQueue,
-    plan: &'a Plan,
-    list: &NblRef<'a>,
-    buffer: NetBuffer<'a>,
-    delivery: &mut Delivery<'a>,
-    tally: &mut Tally<'a>,
-    dispatch: Dispatch<'a>,
-) -> Verdict {
-    let Some(first) = buffer.first_segment() else {
-        tally.unmapped += 1;
-        return Verdict::Drop;
-    };
-    let rule = if first.len() == buffer.len() {
-        plan.rule(&Frame::new(first))
-    } else {
-        tally.discontiguous += 1;
-        match buffer.extent() {
-            Extent::Whole => {}
-            Extent::Unmapped => {
-                tally.unmapped += 1;
-                return Verdict::Drop;
-            }
-            Extent::Short => {
-                tally.malformed += 1;
-                return Verdict::Drop;
-            }
-        }
-        let rest = Rest {
-            buffer,
-            skip: first.len(),
-        };
-        plan.rule(&Frame::with_tail(first, &rest))
-    };
-    let Some(rule) = rule else {
-        tally.passed += 1;
-        return Verdict::Pass;
-    };
-    tally.decided(rule);
-    let socket = match &rule.target {
-        Target::Pass => {
-            tally.passed += 1;
-            return Verdict::Pass;
-        }
-        Target::Drop => {
-            tally.dropped += 1;
-            return Verdict::Drop;
-        }
-        Target::Forward => {
-            tally.forwarded += 1;
-            return Verdict::Forward;
-        }
-        Target::Socket(socket) => socket,
-        Target::Map(map) => match map.get(queue.id(), dispatch) {
-            Some(socket) => socket,
-            None => {
-                tally.dropped += 1;
-                return Verdict::Drop;
-            }
-        },
-    };
-    tally.redirected += 1;
-    if socket.is_fed_by(queue.identity()) {
-        delivery.add(
-            socket,
-            RxFrame {
-                buffer,
-                list: *list,
-            },
-        );
-    } else {
-        tally.misdirected += 1;
-    }
-    Verdict::Drop
+    outcome.verdicts
 }
 
 /// The part of a frame behind its first buffer.
@@ -411,49 +267,5 @@ impl Tail for Rest<'_> {
 
     fn size_bytes(&self) -> usize {
         self.buffer.len().saturating_sub(self.skip)
-    }
-}
-
-/// Frames on their way to one socket.
-struct Delivery<'a> {
-    queue: &'a RxQueue,
-    dispatch: Dispatch<'a>,
-    socket: Option<&'a Socket>,
-    frames: [Option<RxFrame<'a>>; DELIVERY],
-    len: usize,
-}
-
-impl<'a> Delivery<'a> {
-    const fn new(queue: &'a RxQueue, dispatch: Dispatch<'a>) -> Self {
-        Self {
-            queue,
-            dispatch,
-            socket: None,
-            frames: [None; DELIVERY],
-            len: 0,
-        }
-    }
-
-    #[inline]
-    fn add(&mut self, socket: &'a Socket, frame: RxFrame<'a>) {
-        let is_other = self
-            .socket
-            .is_some_and(|current| !core::ptr::eq(current, socket));
-        if is_other || self.len == DELIVERY {
-            self.flush();
-        }
-        self.socket = Some(socket);
-        if let Some(slot) = self.frames.get_mut(self.len) {
-            *slot = Some(frame);
-            self.len += 1;
-        }
-    }
-
-    fn flush(&mut self) {
-        let frames = self.frames.get(..self.len).unwrap_or_default();
-        if let (Some(socket), false) = (self.socket, frames.is_empty()) {
-            socket.deliver(frames, &self.queue.counters, self.dispatch);
-        }
-        self.len = 0;
     }
 }

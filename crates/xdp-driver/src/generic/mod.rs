@@ -6,6 +6,7 @@ mod forward;
 mod inject;
 mod inspect;
 mod offload;
+mod outcome;
 mod quic;
 mod rss;
 mod segment;

@@ -31,6 +31,14 @@ const BATCH: usize = 64;
 /// A port that all sets hold.
 const PORT: u16 = 4433;
 
+/// Ports that only the last of the sets holds.
+const APART: u16 = 1000;
+
+/// One of them: far enough from the others that few are in one cache line of a set.
+const fn apart(nth: u16) -> u16 {
+    10_000 + nth % APART * 37
+}
+
 /// Runs the cases.
 pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Case>> {
     let random = &mut Random::new(2026);
@@ -70,7 +78,12 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Case>> {
         set.set(PORT + 1, false);
     }
     sets[63].set(PORT + 1, true);
+    (0..APART).for_each(|nth| sets[63].set(apart(nth), true));
     lists.extend([
+        (
+            "64 live port sets without address, ports in turn",
+            sets.iter().map(Pattern::UdpPortSet).collect(),
+        ),
         (
             "64 live port sets without address, the last one holds",
             sets.iter().map(Pattern::UdpPortSet).collect(),
@@ -105,7 +118,14 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Case>> {
                 continue;
             }
             // A single rule decides about any number of frames; a list is met all over.
+            let mut next = 0;
             let frames = Frames::new(count, || {
+                next += 1;
+                let port = if name.contains("ports in turn") {
+                    apart(next)
+                } else {
+                    port
+                };
                 let index = if count == 1 {
                     rules.len() / 2
                 } else {

@@ -1,0 +1,163 @@
+//! Frames that are classified together: every frame gets its own answer, in the order in which they were added.
+
+use std::cell::Cell;
+use std::net::Ipv4Addr;
+
+use xdp_abi::Port;
+use xdp_packet::{Frame, FrameBuilder};
+use xdp_rules::oracle::PortBits;
+use xdp_rules::{Classifier, Heap, Pattern, PortSet, Tuple};
+
+type Rules<P> = Classifier<P, usize, Heap>;
+
+fn udp4(from: u16, to: u16) -> Vec<u8> {
+    let frame = FrameBuilder::new().ipv4(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST);
+    frame.udp(from, to).finish()
+}
+
+fn udp6(to: u16) -> Vec<u8> {
+    let frame = FrameBuilder::new().ipv6(1.into_v6(), 2.into_v6());
+    frame.udp(1, to).finish()
+}
+
+trait IntoV6 {
+    fn into_v6(self) -> std::net::Ipv6Addr;
+}
+
+impl IntoV6 for u128 {
+    fn into_v6(self) -> std::net::Ipv6Addr {
+        std::net::Ipv6Addr::from_bits(self)
+    }
+}
+
+fn compile<P: PortSet>(patterns: impl IntoIterator<Item = Pattern<P>>) -> Rules<P> {
+    let mut rules = Rules::new(Heap, 1, usize::MAX);
+    for (index, pattern) in patterns.into_iter().enumerate() {
+        rules.push(pattern, index).expect("memory");
+    }
+    rules
+}
+
+fn tuples() -> Rules<&'static PortBits> {
+    compile((0..200).map(|port| {
+        Pattern::Ipv4UdpTuple(Tuple {
+            source: Ipv4Addr::LOCALHOST,
+            destination: Ipv4Addr::LOCALHOST,
+            source_port: port,
+            destination_port: 443,
+        })
+    }))
+}
+
+/// Adds frames by way of a batch, every third in two buffers, and returns which item was decided on with which rule.
+fn in_a_batch<P: PortSet>(rules: &Rules<P>, frames: &[Vec<u8>]) -> Vec<(usize, Option<usize>)> {
+    let mut found = Vec::new();
+    let mut decided = |item: Box<usize>, hit: Option<xdp_rules::Hit<'_, usize>>| {
+        found.push((*item, hit.map(|hit| *hit.value)));
+    };
+    let mut batch = rules.batch().expect("the list gains from it");
+    for (index, frame) in frames.iter().enumerate() {
+        let item = Box::new(index);
+        if index % 3 == 2 {
+            let (head, tail) = frame.split_at(frame.len() / 2);
+            batch.add_frame(item, &Frame::from_buffers(&[head, tail]), &mut decided);
+        } else {
+            batch.add(item, frame, &mut decided);
+        }
+    }
+    batch.finish(&mut decided);
+    found
+}
+
+fn one_by_one<P: PortSet>(rules: &Rules<P>, frames: &[Vec<u8>]) -> Vec<(usize, Option<usize>)> {
+    let hits = frames.iter().map(|frame| {
+        let hit = rules.classify(&Frame::new(frame));
+        hit.map(|hit| *hit.value)
+    });
+    hits.enumerate().collect()
+}
+
+#[test]
+fn every_frame_is_decided_on_once_and_in_order() {
+    let rules = tuples();
+    for count in [0, 1, 2, 31, 32, 33, 64, 100] {
+        let frames: Vec<_> = (0..count)
+            .map(|nth| match nth % 5 {
+                0 => udp6(443),
+                1 => vec![0xFF; nth],
+                _ => udp4((nth * 3) as u16, 443),
+            })
+            .collect();
+        let found = in_a_batch(&rules, &frames);
+        assert_eq!(found, one_by_one(&rules, &frames));
+        assert!(count < 64 || found.iter().any(|(_, rule)| rule.is_some()));
+    }
+}
+
+#[test]
+fn a_frame_in_pieces_does_not_take_the_answer_of_the_one_before() {
+    let rules = tuples();
+    // The third is split and no UDP at all; the second has a rule.
+    let frames = [udp4(900, 443), udp4(7, 443), vec![0; 80], udp4(8, 443)];
+    let found = in_a_batch(&rules, &frames);
+    assert_eq!(found, [(0, None), (1, Some(7)), (2, None), (3, Some(8))]);
+}
+
+/// A set that counts how often it is asked.
+struct Counted<'a>(&'a PortBits, Cell<u32>);
+
+impl PortSet for Counted<'_> {
+    fn contains(&self, port: Port) -> bool {
+        self.1.set(self.1.get() + 1);
+        self.0.contains(port)
+    }
+
+    fn identity(&self) -> u64 {
+        self.0.identity()
+    }
+}
+
+#[test]
+fn a_port_set_is_asked_once_for_each_port_of_a_batch() {
+    let bits: Vec<PortBits> = (0..3).map(|_| PortBits::default()).collect();
+    let sets: Vec<_> = bits
+        .iter()
+        .map(|bits| Counted(bits, Cell::new(0)))
+        .collect();
+    bits[1].set(53, true);
+    bits[2].set(80, true);
+    let rules = compile(sets.iter().map(Pattern::UdpPortSet));
+    // Ports that are alike in their lower bits, of both IP versions.
+    let ports = [53u16, 53 + 64, 80, 53, 80 + 128, 53];
+    let frames: Vec<_> = ports
+        .iter()
+        .flat_map(|&port| [udp4(1, port), udp6(port), udp4(2, port)])
+        .take(16)
+        .collect();
+    let mut hits = Vec::new();
+    let whole = frames.iter().map(|frame| Frame::new(frame));
+    rules.classify_many(whole, |hit| hits.push(hit.map(|hit| *hit.value)));
+    let expected: Vec<_> = one_by_one_of(&bits, &frames);
+    assert_eq!(hits, expected);
+    let asked: Vec<u32> = sets.iter().map(|set| set.1.get()).collect();
+    // What shares a place among the ports seen is asked anew when it comes back.
+    assert!(asked.iter().all(|&count| count <= 6), "{asked:?}");
+
+    // The next batch sees a change.
+    bits[0].set(53, true);
+    let mut first = None;
+    rules.classify_many([Frame::new(&frames[0])], |hit| {
+        first = hit.map(|hit| *hit.value)
+    });
+    assert_eq!(first, Some(0));
+}
+
+/// What a walk along the sets finds.
+fn one_by_one_of(bits: &[PortBits], frames: &[Vec<u8>]) -> Vec<Option<usize>> {
+    let port = |frame: &[u8]| {
+        let at = if frame[12] == 8 { 36 } else { 56 };
+        Port::new(u16::from_be_bytes([frame[at], frame[at + 1]]))
+    };
+    let holding = |frame: &Vec<u8>| bits.iter().position(|set| set.contains(port(frame)));
+    frames.iter().map(holding).collect()
+}

@@ -43,6 +43,7 @@ pub use lab::{
     CounterInstance, Driver, DriverEntry, Event, Handle, Lab, LabBuilder, LabError, Leak, NtStatus,
     Output, Pending, Process, TraceEvent, UnloadReport, UserMemory,
     ends::{Stack, Wire},
+    kernel_client::CallbackWatch,
     nic::{FilterAttach, FilterDriver, FilterModule, Nic, NicBuilder},
 };
 pub use mem::faults::{FaultPlan, InjectedFault};

@@ -3,7 +3,8 @@
 
 use nt_sim::Lab;
 use scenarios::{
-    Stage, client::Client, frames, interface::Rss, load, matching, scene, socket::Setup, status::*,
+    Stage, client::Client, frames, interface::Rss, load, matching, scene, scene::eventually,
+    socket::Setup, status::*,
 };
 use xdp_abi::{HookId, offload::RssFlags, sockopt::Sockopt};
 
@@ -266,4 +267,80 @@ fn s01_1_3_names_of_devices_are_found_in_any_case() {
         }
         client.terminate();
     });
+}
+
+#[test]
+fn s06_9_4_requests_that_were_passed_on_can_be_cancelled() {
+    const NDIS_STATUS_REQUEST_ABORTED: i32 = 0xC001_000C_u32 as i32;
+    const OID: u32 = 0xFF12_3456;
+    scene(|s| {
+        s.nic.answer_oid(OID, |_| Ok(vec![1]));
+        s.nic.hold_oid(OID);
+        for direct in [false, true] {
+            let statuses = std::sync::Mutex::new(Vec::new());
+            let ask = |id: usize| {
+                let status = s.nic.stack().query_as(OID, direct, id).unwrap();
+                statuses.lock().unwrap().push((id, status));
+            };
+            s.nic.take_oids();
+            s.side_by_side(&[&|| ask(7), &|| {
+                let reached = || s.nic.take_oids().iter().any(|seen| seen.oid == OID);
+                assert!(eventually(reached));
+                let stack = s.nic.stack();
+                stack.cancel_requests(direct, 6).unwrap();
+                assert!(statuses.lock().unwrap().is_empty(), "another's identifier");
+                stack.cancel_requests(direct, 7).unwrap();
+            }]);
+            let statuses = statuses.into_inner().unwrap();
+            assert_eq!(statuses, [(7, NDIS_STATUS_REQUEST_ABORTED)], "{direct}");
+        }
+    });
+}
+
+#[test]
+fn s06_9_4_sends_that_were_passed_on_can_be_cancelled() {
+    scene(|s| {
+        let _program = s
+            .app
+            .program(s.nic)
+            .hook(HookId::TX_INSPECT)
+            .rule(matching::udp_dst(1).drop())
+            .create()
+            .unwrap();
+        let stack = s.nic.stack();
+        s.nic.wire().hold();
+        for id in [7, 8, 7] {
+            stack.send_as(frames::udp4(2, b""), id).unwrap();
+        }
+        s.lab.settle().unwrap();
+        assert_eq!(stack.pending_sends(), 3);
+        stack.cancel_sends(6).unwrap();
+        assert_eq!(stack.pending_sends(), 3);
+        stack.cancel_sends(7).unwrap();
+        assert_eq!((stack.pending_sends(), stack.failed_sends()), (1, 2));
+        s.nic.wire().release().unwrap();
+        assert_eq!((stack.pending_sends(), stack.failed_sends()), (0, 2));
+    });
+}
+
+#[test]
+fn s01_1_5_s01_10_2_drivers_that_wait_for_the_start_hear_of_it_once() {
+    const SECURITY: &str = r"\Registry\Machine\System\CurrentControlSet\Control\Class\{28f93d3f-4c0a-4a7c-8ff1-96b24e19b856}\Properties";
+    let lab = scenarios::lab().boot().unwrap();
+    // Registered before the driver is there; names are found in any case.
+    let early = lab.watch_callback(r"\Callback\XdpDriverStart").unwrap();
+    lab.set_registry_value(SECURITY, "Security", 3, &[1, 2, 3])
+        .unwrap();
+    assert!(load(&lab).is_err());
+    assert!(early.notifications().is_empty(), "it has not started");
+    lab.delete_registry_value(SECURITY, "Security").unwrap();
+    for starts in 1..3 {
+        let driver = load(&lab).unwrap();
+        assert_eq!(early.notifications(), vec![(0, 0); starts]);
+        let late = lab.watch_callback(r"\callback\XDPDRIVERSTART").unwrap();
+        let client = Client::in_kernel(&lab);
+        assert!(client.xsk().is_ok(), "who hears of the start may open");
+        assert!(late.notifications().is_empty());
+        assert!(driver.unload().unwrap().is_clean());
+    }
 }

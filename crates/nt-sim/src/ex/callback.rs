@@ -21,6 +21,33 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Callbacks {
     registered: Mutex<BTreeMap<usize, Arc<Registration>>>,
+    /// Tests that look on.
+    watched: Mutex<Vec<(Arc<Object>, Notes)>>,
+}
+
+/// The arguments of the notifications that a test has seen.
+pub(crate) type Notes = Arc<Mutex<Vec<(usize, usize)>>>;
+
+/// Notes the notifications of a callback object from now on, which is made if there is none, as a driver does that starts
+/// before its maker.
+pub(crate) fn watch(path: &str) -> Result<Notes, NTSTATUS> {
+    let ob = &kernel().ob;
+    let object = match ob.find_name(path) {
+        Some(object) if object.kind == Kind::Callback => {
+            ob.reference(&object);
+            object
+        }
+        Some(_) => return Err(STATUS_OBJECT_TYPE_MISMATCH),
+        None => {
+            let object = ob.create(Kind::Callback, Ok(Body::new(64)), Arc::new(()));
+            ob.name(&object, path)?;
+            object
+        }
+    };
+    let notes = Notes::default();
+    let mut watched = kernel().ex.callbacks.watched.lock();
+    watched.push((object, Arc::clone(&notes)));
+    Ok(notes)
 }
 
 struct Registration {
@@ -123,6 +150,11 @@ exports! { "ntoskrnl.exe" => pub(crate) EXPORTS;
     #[irql(DISPATCH)]
     fn ExNotifyCallback(callback: usize, first: usize, second: usize) {
         let object = kernel().ob.expect(callback, "ExNotifyCallback");
+        for (watched, notes) in &*kernel().ex.callbacks.watched.lock() {
+            if Arc::ptr_eq(watched, &object) {
+                notes.lock().push((first, second));
+            }
+        }
         let registered: Vec<_> = {
             let all = kernel().ex.callbacks.registered.lock();
             all.values().filter(|r| Arc::ptr_eq(&r.callback, &object)).cloned().collect()

@@ -1,6 +1,6 @@
 //! The executive: pool and lists, locks that wait, rundown, callbacks, timers.
 
-mod callback;
+pub(crate) mod callback;
 mod list;
 mod lookaside;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{Lab, LabError, nic::check_lawless};
 use crate::{
-    ndis::layer::OidKind,
+    ndis::{datapath, layer::OidKind, oid},
     nic::{self, Counters, Frame, Giving, Layout, Misdeed},
 };
 
@@ -295,6 +295,45 @@ impl Stack<'_> {
             .enter(|| self.nic.set_oid_at(oid, &mut data, level as nt::sys::KIRQL))
     }
 
+    /// As [`Stack::query`] on the regular or the direct path, by a request that [`Stack::cancel_requests`] can cancel;
+    /// returns its status.
+    ///
+    /// # Errors
+    /// When the kernel stops.
+    pub fn query_as(&self, oid: u32, direct: bool, id: usize) -> Result<i32, LabError> {
+        self.lab
+            .enter(|| self.nic.query_oid_as(oid, path(direct), id))
+    }
+
+    /// Cancels requests of a path that have this identifier.
+    ///
+    /// # Errors
+    /// When the kernel stops.
+    pub fn cancel_requests(&self, direct: bool, id: usize) -> Result<(), LabError> {
+        let binding = self.nic.binding();
+        self.lab
+            .enter(|| oid::cancel(binding, id as *mut _, path(direct)))
+    }
+
+    /// Sends a frame down that [`Stack::cancel_sends`] can cancel.
+    ///
+    /// # Errors
+    /// When the kernel stops.
+    pub fn send_as(&self, frame: impl Into<Frame>, id: usize) -> Result<(), LabError> {
+        let frame = frame.into();
+        self.lab.enter(|| self.nic.send_as(&frame, id))
+    }
+
+    /// Cancels the sends that have this identifier.
+    ///
+    /// # Errors
+    /// When the kernel stops.
+    pub fn cancel_sends(&self, id: usize) -> Result<(), LabError> {
+        let binding = self.nic.binding();
+        self.lab
+            .enter(|| datapath::cancel_send(binding, id as *mut _))
+    }
+
     /// Spreads receives over the queues of these processors, as the protocol stack does when it moves
     /// RSS; none turns RSS off. Returns the status.
     ///
@@ -313,6 +352,14 @@ impl Stack<'_> {
     /// Changes how frames that are sent lie in memory.
     pub fn set_layout(&self, layout: Layout) {
         self.nic.tx.set_layout(layout);
+    }
+}
+
+fn path(direct: bool) -> OidKind {
+    if direct {
+        OidKind::Direct
+    } else {
+        OidKind::Regular
     }
 }
 

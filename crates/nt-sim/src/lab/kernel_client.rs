@@ -30,6 +30,30 @@ impl Lab {
     }
 }
 
+/// What another driver hears of a callback object.
+pub struct CallbackWatch {
+    notes: crate::ex::callback::Notes,
+}
+
+impl CallbackWatch {
+    /// The arguments of each notification so far.
+    pub fn notifications(&self) -> Vec<(usize, usize)> {
+        self.notes.lock().clone()
+    }
+}
+
+impl Lab {
+    /// Registers another driver with a callback object, such as `\Callback\XdpDriverStart`, which is made if there is none.
+    ///
+    /// # Errors
+    /// When the name is that of something else, or the kernel stopped.
+    pub fn watch_callback(&self, path: &str) -> Result<CallbackWatch, LabError> {
+        let notes = self.enter(|| crate::ex::callback::watch(path))?;
+        let notes = notes.map_err(|status| LabError::Invalid(format!("{path}: {status:#x}")))?;
+        Ok(CallbackWatch { notes })
+    }
+}
+
 impl Process<'_> {
     pub(super) fn alloc_pool(
         &self,

@@ -7,7 +7,7 @@ mod event;
 mod faults;
 mod handover;
 mod held;
-mod kernel_client;
+pub(crate) mod kernel_client;
 mod leaks;
 pub(crate) mod nic;
 mod process;

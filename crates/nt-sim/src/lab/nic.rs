@@ -460,6 +460,11 @@ impl<'lab> Nic<'lab> {
             .store(later, std::sync::atomic::Ordering::Release);
     }
 
+    /// Leaves requests for `oid` pending until they are cancelled ([`Stack::cancel_requests`]).
+    pub fn hold_oid(&self, oid: u32) {
+        self.nic.hold_oid(oid);
+    }
+
     /// Lets a function answer requests for `oid`: it gets what is set, and returns what a query
     /// gets, or a status.
     pub fn answer_oid(

@@ -377,7 +377,8 @@ pub(crate) fn wait_for_requests(layer: &'static Layer) {
     );
 }
 
-fn cancel(from: &'static Layer, id: *mut c_void, kind: OidKind) {
+/// Asks everybody below `from` to give requests with this identifier up.
+pub(crate) fn cancel(from: &'static Layer, id: *mut c_void, kind: OidKind) {
     for layer in from.adapter.below(from) {
         match &layer.part {
             Part::Filter(driver) => {

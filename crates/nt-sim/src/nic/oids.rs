@@ -85,6 +85,10 @@ pub(crate) struct Settings {
     seen: Mutex<Vec<SeenOid>>,
     /// Answers that a test supplies, by OID.
     answers: Mutex<std::collections::HashMap<u32, Answer>>,
+    /// OIDs that the NIC leaves pending until they are cancelled or released.
+    holding: Mutex<Vec<u32>>,
+    /// Requests for these, by address.
+    held: Mutex<Vec<(usize, OidKind)>>,
     /// How many bytes of answers are said to have been written or needed, where that is not the truth.
     claims: Mutex<std::collections::HashMap<u32, u32>>,
 }
@@ -434,6 +438,59 @@ impl Nic {
     /// Lets a function answer an OID.
     pub(crate) fn set_answer(&self, oid: u32, answer: Answer) {
         self.oids.answers.lock().insert(oid, answer);
+    }
+
+    /// Leaves requests for an OID pending from now on.
+    pub(crate) fn hold_oid(&self, oid: u32) {
+        self.oids.holding.lock().push(oid);
+    }
+
+    /// Takes a request that is to be left pending.
+    pub(crate) fn holds_oid(&self, request: *mut NDIS_OID_REQUEST, kind: OidKind) -> bool {
+        let oid = oid::oid_of(request);
+        let holds = self.oids.holding.lock().contains(&oid);
+        if holds {
+            self.note_oid(oid, kind);
+            self.oids.held.lock().push((request as usize, kind));
+        }
+        holds
+    }
+
+    /// Completes the requests of this path that are held and have this identifier, as cancelled.
+    pub(crate) fn cancel_held_oids(&self, id: *mut std::ffi::c_void, path: OidKind) {
+        let mut cancelled = Vec::new();
+        self.oids.held.lock().retain(|&(request, kind)| {
+            let hit = kind == path && get!(request as *const NDIS_OID_REQUEST => RequestId) == id;
+            if hit {
+                cancelled.push(request as *mut NDIS_OID_REQUEST);
+            }
+            !hit
+        });
+        let function = match path {
+            OidKind::Regular => "NdisMOidRequestComplete",
+            _ => "NdisMDirectOidRequestComplete",
+        };
+        for request in cancelled {
+            let status = NDIS_STATUS_REQUEST_ABORTED;
+            oid::complete(self.miniport(), request, status, path, function);
+        }
+    }
+
+    /// As [`Nic::query_oid`], by a request that can be cancelled by its identifier.
+    pub(crate) fn query_oid_as(&self, oid: u32, kind: OidKind, id: usize) -> i32 {
+        let mut data = [0_u8; 64];
+        let mut request = new_request(NdisRequestQueryInformation);
+        request.RequestId = id as *mut _;
+        request.DATA = NDIS_OID_REQUEST_DATA {
+            QUERY_INFORMATION: NDIS_OID_REQUEST_DATA_QUERY_INFORMATION {
+                Oid: oid,
+                InformationBuffer: data.as_mut_ptr().cast(),
+                InformationBufferLength: data.len() as u32,
+                BytesWritten: 0,
+                BytesNeeded: 0,
+            },
+        };
+        oid::request(self.binding(), &mut request, kind)
     }
 
     /// Has the answers to an OID claim a length that is not theirs.

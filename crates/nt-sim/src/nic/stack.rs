@@ -160,6 +160,22 @@ impl Nic {
         sent
     }
 
+    /// Sends a frame down that can be cancelled by an identifier.
+    pub(crate) fn send_as(&self, frame: &Frame, id: usize) {
+        let Some(nbl) = self.tx.make_list(std::slice::from_ref(frame)) else {
+            return self.stack.note_dropped(1);
+        };
+        put_info(nbl, &frame.info);
+        let mut slots = get!(nbl => NetBufferListInfo);
+        slots[nt::sys::NetBufferListCancelId as usize] = id as *mut _;
+        put!(nbl => [NetBufferListInfo] slots);
+        put!(nbl => [SourceHandle] self.binding().handle());
+        put!(nbl => [Status] NDIS_STATUS_SUCCESS);
+        let mut chain = ChainBuilder::new();
+        chain.push(nbl);
+        self.send_frames(self.binding(), chain, 1, frame.len() as u64);
+    }
+
     /// Sends lists of several frames each down. Returns how many frames were handed over.
     pub(crate) fn send_lists(&self, lists: &[Vec<Frame>]) -> u64 {
         let layer = self.binding();

@@ -72,6 +72,9 @@ impl crate::ndis::layer::Bottom for Bottom {
     }
 
     fn oid(&self, _: &'static Layer, request: *mut NDIS_OID_REQUEST, kind: OidKind) -> NDIS_STATUS {
+        if self.0.holds_oid(request, kind) {
+            return NDIS_STATUS_PENDING;
+        }
         // Of the requests on the other paths the NIC knows those that a test answers.
         if kind != OidKind::Regular && !(kind == OidKind::Direct && self.0.knows_method(request)) {
             self.0.note_oid(crate::ndis::oid::oid_of(request), kind);
@@ -93,7 +96,9 @@ impl crate::ndis::layer::Bottom for Bottom {
         NDIS_STATUS_PENDING
     }
 
-    fn cancel_oid(&self, _: &'static Layer, _: *mut c_void, _: OidKind) {}
+    fn cancel_oid(&self, _: &'static Layer, id: *mut c_void, kind: OidKind) {
+        self.0.cancel_held_oids(id, kind);
+    }
 
     fn pnp_event(&self, _: &'static Layer, _: *mut nt::sys::NET_DEVICE_PNP_EVENT) {}
 

@@ -188,6 +188,10 @@ fn exists(line: &str, shown: &str) {
                 "{shown}: there is no such task"
             );
         }
+        ["cargo", "install", "--locked", "--path", folder] => {
+            let manifest = root().join(folder).join("Cargo.toml");
+            assert!(manifest.exists(), "{shown}: there is no such package");
+        }
         ["cargo", _, "-p", package, ..] => {
             let found = ["crates", "samples", "."].iter().any(|folder| {
                 root()

@@ -60,7 +60,7 @@ impl Wire<'_> {
     /// Indicates a frame as no NIC may, also while the NIC is paused.
     ///
     /// # Errors
-    /// When the NIC is not [lawless](crate::lab::NicBuilder::lawless), or the kernel stops.
+    /// When the NIC is not [lawless](crate::NicBuilder::lawless), or the kernel stops.
     pub fn misbehave(&self, frame: impl Into<Frame>, misdeed: Misdeed) -> Result<(), LabError> {
         check_lawless(self.nic)?;
         let frame = frame.into();

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use xdp::rulefile::RuleFile;
-use xdp::{Batch, Frame, Hook, Interest, Interface, Match, Program, Socket, Targets, Umem};
+use xdp::{
+    Batch, Frame, Hook, Interest, Interface, Match, Program, Socket, Targets, Umem, WaitSet,
+};
 
 use crate::capture::write::Verdict;
 use crate::error::Failure;
@@ -165,12 +167,6 @@ impl<'u> Tap<'u> {
         Ok(true)
     }
 
-    /// Waits for frames.
-    pub(crate) fn wait(&mut self, time: Duration) -> Result<(), Failure> {
-        let _ = self.socket.wait(Interest::RX, time)?;
-        Ok(())
-    }
-
     /// No more frames come; what is there already can still be taken.
     pub(crate) fn detach(&mut self) {
         self.program = None;
@@ -194,6 +190,13 @@ impl<'u> Tap<'u> {
             ..self.counts
         })
     }
+}
+
+/// Waits until frames come to any of the taps.
+pub(crate) fn wait(taps: &mut [Tap<'_>], set: &WaitSet, time: Duration) -> Result<(), Failure> {
+    let sockets = taps.iter_mut().map(|tap| (&mut tap.socket, Interest::RX));
+    set.wait(sockets, time)?;
+    Ok(())
 }
 
 /// Sends all frames, waiting for room; gives up what finds none, or is too long. Returns how many went.

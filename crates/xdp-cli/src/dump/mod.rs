@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
-use xdp::Umem;
 use xdp::rulefile::{Entry, RuleFile, Target};
+use xdp::{Umem, WaitSet};
 use xdp_abi::RuleAction;
 
 use crate::args::{InterfaceArgs, Mode, Queues, duration, in_range, power_of_two};
@@ -20,16 +20,14 @@ use crate::filter::load::{load_or_show, load_without_targets};
 use crate::filter::words::{self, SOCKET};
 use crate::interrupt::{self, interrupted};
 use crate::output::{OutputArgs, Record, Writer, count};
-use crate::tap::{Counts, Settings, Tap};
+use crate::tap::{self, Counts, Settings, Tap};
 use crate::{messages, own_lab, system};
 use sink::{Seen, Sink};
 
 /// Frames that are handled at a time.
 const BATCH: usize = 64;
-/// How long a single queue is waited for at a time.
+/// How long frames are waited for at a time.
 const NAP: Duration = Duration::from_millis(20);
-/// How long one of several queues is waited for, while others may get frames.
-const SHORT_NAP: Duration = Duration::from_millis(1);
 /// How often it is looked whether a capture that a lab replays has ended.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -250,6 +248,7 @@ fn capture(
         .frames(each * queues.len() as u32)
         .frame_size_bytes(longest.next_power_of_two().max(2048))
         .build()?;
+    let set = WaitSet::new(interface)?;
     let mut taps = Vec::new();
     for queue in queues {
         taps.push(Tap::new(interface, &umem, queue, settings)?);
@@ -270,10 +269,7 @@ fn capture(
             if !sink.pass_on() {
                 break;
             }
-            let time = if taps.len() == 1 { NAP } else { SHORT_NAP };
-            if let Some(tap) = taps.first_mut() {
-                tap.wait(time)?;
-            }
+            tap::wait(&mut taps, &set, NAP)?;
         }
         if !moved && looked.elapsed() >= LOOK {
             looked = Instant::now();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use serde::Serialize;
-use xdp::{Interface, Match, Program, Umem};
+use xdp::{Interface, Match, Program, Umem, WaitSet};
 
 use crate::args::{
     InterfaceArg, InterfaceArgs, Mode, Queues, duration, in_range, power_of_two, si,
@@ -15,8 +15,13 @@ use crate::args::{
 use crate::error::{Exit, Failure};
 use crate::interrupt::{self, interrupted};
 use crate::output::{Format, OutputArgs, Record, Writer};
-use crate::{messages, system};
+use crate::{messages, own_lab, system};
 use path::{Counts, Path};
+
+/// How long frames are waited for at a time.
+const NAP: Duration = Duration::from_millis(20);
+/// How often it is looked whether a capture that a lab replays has ended.
+const LOOK: Duration = Duration::from_millis(50);
 
 const EXAMPLES: &str = "\
 With --to, frames go from each queue of the one interface to the same queue of the other, unchanged, and with --both
@@ -109,6 +114,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
                 .hint("leave --by driver away, or --to"));
         }
     }
+    drop(to);
+    own_lab::finish(from)?;
     Ok(if interrupted() {
         Exit::Interrupted
     } else {
@@ -134,11 +141,18 @@ fn by_driver(args: &Args, interface: &Interface) -> Result<(), Failure> {
         "{interface} sends back what arrives; Ctrl-C ends it"
     ));
     let start = Instant::now();
+    let mut shown = start;
     let limit = args.duration.unwrap_or(Duration::MAX);
     while !interrupted() && start.elapsed() < limit {
         let left = limit.saturating_sub(start.elapsed());
-        interrupt::wait(left.min(args.interval));
-        report_progress(driver_counts(interface).since(before), start);
+        interrupt::wait(left.min(LOOK));
+        if shown.elapsed() >= args.interval {
+            shown = Instant::now();
+            report_progress(driver_counts(interface).since(before), start);
+        }
+        if own_lab::is_replayed(interface)? {
+            break;
+        }
     }
     // Counters go with the last program.
     let counts = driver_counts(interface).since(before);
@@ -200,7 +214,8 @@ fn by_sockets(args: &Args, from: &Interface, to: Option<&Interface>) -> Result<(
         "forwarding from {from} to {target}; Ctrl-C ends it"
     ));
     let start = Instant::now();
-    let mut shown = start;
+    let set = WaitSet::new(from)?;
+    let (mut shown, mut looked) = (start, start);
     let mut rounds = 0_u32;
     while !rounds.is_multiple_of(64)
         || (!interrupted() && args.duration.is_none_or(|limit| start.elapsed() < limit))
@@ -211,9 +226,12 @@ fn by_sockets(args: &Args, from: &Interface, to: Option<&Interface>) -> Result<(
             moved |= path.run()?;
         }
         if !moved {
-            // Whichever queue gets a frame first, it is not late by more than this.
-            if let Some(path) = paths.first_mut() {
-                path.nap()?;
+            set.wait(paths.iter_mut().flat_map(Path::receiving), NAP)?;
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                if own_lab::is_replayed(from)? {
+                    break;
+                }
             }
             rounds = rounds.next_multiple_of(64);
         }

@@ -8,7 +8,7 @@ use crate::error::Failure;
 
 /// Where a receive queue's counters have the frames that the driver sent back, in the order of the set XDP Receive Queue.
 pub(super) const COUNTER_FORWARDED: usize = 7;
-/// How long an idle queue is waited for, while others may get frames.
+/// How long the last frames are waited for at a time.
 const NAP: Duration = Duration::from_millis(1);
 /// How long the last frames may take.
 const LAST: Duration = Duration::from_millis(500);
@@ -154,15 +154,20 @@ impl<'u> Path<'u> {
         Ok(moved)
     }
 
-    /// Waits a moment for frames.
-    pub(super) fn nap(&mut self) -> Result<(), Failure> {
-        let _ = self.near.wait(Interest::RX, NAP)?;
-        Ok(())
+    /// The sockets that receive.
+    pub(super) fn receiving(&mut self) -> impl Iterator<Item = (&mut Socket<'u>, Interest)> {
+        let both = self.both;
+        let far = self.far.iter_mut().filter(move |_| both);
+        std::iter::once(&mut self.near)
+            .chain(far)
+            .map(|socket| (socket, Interest::RX))
     }
 
     /// Takes no more frames, and waits until those under way have left.
     pub(super) fn drain(&mut self) -> Result<(), Failure> {
         self.programs.clear();
+        // What is there already still goes its way.
+        while self.run()? {}
         let start = Instant::now();
         for socket in std::iter::once(&mut self.near).chain(&mut self.far) {
             while socket.in_flight() > 0 && start.elapsed() < LAST {

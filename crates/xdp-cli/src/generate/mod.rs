@@ -15,13 +15,15 @@ use crate::bench::pace::Pace;
 use crate::error::{Exit, Failure};
 use crate::interrupt::{self, interrupted};
 use crate::output::{OutputArgs, Record, Writer};
-use crate::{messages, system};
+use crate::{messages, own_lab, system};
 use source::Source;
 
 /// How long a wait for room may last before the end of the run is looked for.
 const NAP: Duration = Duration::from_millis(20);
 /// How long the last frames may take.
 const LAST: Duration = Duration::from_secs(1);
+/// Frames that were due before the end and may be sent after it; if there are more, the rate is beyond what can be sent.
+const MOST_LATE: u64 = 4096;
 /// Waits shorter than this are spun through: sleeping is not exact enough.
 const SPIN: Duration = Duration::from_millis(2);
 
@@ -174,6 +176,9 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         bits_per_second: bytes as f64 * 8.0 / seconds,
     };
     show(args, &summary)?;
+    drop(socket);
+    drop(umem);
+    own_lab::finish(interface)?;
     Ok(if interrupted() {
         Exit::Interrupted
     } else {
@@ -195,9 +200,18 @@ fn send<'u>(
     let mut batch = Batch::with_capacity(args.batch as usize);
     let (mut frames, mut bytes, mut ended) = (0, 0, false);
     let mut shown = start;
-    while !interrupted() && args.duration.is_none_or(|limit| start.elapsed() < limit) {
+    let total = frames_in_all(args, rate);
+    let mut over = None;
+    while !interrupted() {
+        if args.duration.is_some_and(|limit| start.elapsed() >= limit) {
+            // What was due before the end is still sent.
+            let at_the_end = *over.get_or_insert(frames);
+            if rate.is_none() || frames - at_the_end >= MOST_LATE {
+                break;
+            }
+        }
         if batch.is_empty() {
-            let left = args.count.map_or(u64::MAX, |count| count - frames);
+            let left = total - frames;
             if left == 0 || ended {
                 break;
             }
@@ -221,6 +235,9 @@ fn send<'u>(
         };
         frames += sent as u64;
         bytes += sizes[..sent].iter().map(|size| *size as u64).sum::<u64>();
+        if sent == 0 && over.is_some() {
+            break;
+        }
         if sent == 0 && socket.complete() == 0 && socket.in_flight() > 0 {
             let _ = socket.wait(Interest::TX, NAP)?;
         }
@@ -231,6 +248,16 @@ fn send<'u>(
         }
     }
     Ok((frames, bytes))
+}
+
+/// How many frames are to be sent: as many as asked for, or as are due until the end.
+fn frames_in_all(args: &Args, rate: Option<f64>) -> u64 {
+    let count = args.count.unwrap_or(u64::MAX);
+    match (rate, args.duration) {
+        // The first is due at once, the one at the very end no more.
+        (Some(rate), Some(duration)) => count.min((rate * duration.as_secs_f64()).ceil() as u64),
+        _ => count,
+    }
 }
 
 /// Fills a batch with the next frames; `false` when there are none left.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use xdp::rulefile::RuleFile;
-use xdp::{Interface, System, Umem};
+use xdp::{Interface, System, Umem, WaitSet};
 
 use crate::args::{InterfaceArgs, duration, in_range};
 use crate::capture::write::Verdict;
@@ -23,12 +23,14 @@ use crate::interrupt::{self, interrupted};
 use crate::output::OutputArgs;
 use crate::own_lab;
 use crate::talkers::Talkers;
-use crate::tap::{Settings, Tap};
+use crate::tap::{self, Settings, Tap};
 use lines::Lines;
 use source::{Here, Source};
 
 /// How often it is looked whether a capture that a lab replays has ended.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long frames are waited for at a time.
+const NAP: Duration = Duration::from_millis(20);
 /// Frames in the rings through which talkers are counted.
 const RING: u32 = 4096;
 
@@ -185,6 +187,7 @@ fn listening<T>(
         .frames(4 * RING * queues)
         .frame_size_bytes(longest.next_power_of_two().max(2048))
         .build()?;
+    let set = WaitSet::new(interface)?;
     let mut taps = (0..queues)
         .map(|queue| Tap::new(interface, &umem, queue, &settings))
         .collect::<Result<Vec<_>, _>>()?;
@@ -193,7 +196,7 @@ fn listening<T>(
     }
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let listener = scope.spawn(|| listen(taps, talkers, &stop));
+        let listener = scope.spawn(|| listen(taps, &set, talkers, &stop));
         let done = work();
         stop.store(true, Ordering::Relaxed);
         match listener.join() {
@@ -206,10 +209,10 @@ fn listening<T>(
 /// Passes frames on and counts them, until told to stop.
 fn listen(
     mut taps: Vec<Tap<'_>>,
+    set: &WaitSet,
     talkers: &Mutex<Talkers>,
     stop: &AtomicBool,
 ) -> Result<(), Failure> {
-    let nap = Duration::from_millis(if taps.len() == 1 { 20 } else { 1 });
     let round = |taps: &mut [Tap<'_>]| -> Result<bool, Failure> {
         let mut moved = false;
         for tap in taps {
@@ -224,10 +227,8 @@ fn listen(
         Ok(moved)
     };
     while !stop.load(Ordering::Relaxed) {
-        if !round(&mut taps)?
-            && let Some(tap) = taps.first_mut()
-        {
-            tap.wait(nap)?;
+        if !round(&mut taps)? {
+            tap::wait(&mut taps, set, NAP)?;
         }
     }
     taps.iter_mut().for_each(Tap::detach);

@@ -175,7 +175,8 @@ impl<W: Write> Writer<W> {
 fn plural(kind: &str) -> String {
     match kind.strip_suffix('y') {
         Some(stem) => format!("{stem}ies"),
-        None if kind.ends_with('s') => kind.to_owned(),
+        // What was done, as in `forwarded`, is a list of that.
+        None if kind.ends_with('s') || kind.ends_with("ed") => kind.to_owned(),
         None => format!("{kind}s"),
     }
 }

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod api;
 mod bench;
 mod check;
 mod commands;
@@ -28,6 +29,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Compares the public API of the crate `xdp` with crates/xdp/public-api.txt, or writes that file when XDP_BLESS=1.
+    Api,
     /// Measures one part of the system beside its peers.
     Bench(bench::Args),
     /// Writes the reference chapter of the book, and man pages, from the definition of the command line.
@@ -75,6 +78,7 @@ pub(crate) enum Arch {
 
 fn main() -> ExitCode {
     let result = match Args::parse().task {
+        Task::Api => api::run(),
         Task::Bench(args) => bench::run(&args),
         Task::Commands(args) => commands::run(&args),
         Task::Conformance { check } => conformance::run(check),

@@ -236,6 +236,23 @@ fn what_is_wrong_has_its_own_message_and_code() {
             2,
             "runs in another process",
         ),
+        // The user may not.
+        (apply(&["-i", "lab:user=ordinary"]), 4, "administrator"),
+        (
+            vec!["status", "-i", "lab:user=ordinary"],
+            4,
+            "administrator",
+        ),
+        (
+            vec!["bench", "rx", "-i", "lab:user=ordinary", "-d", "1s"],
+            4,
+            "administrator",
+        ),
+        (
+            vec!["doctor", "-i", "lab:user=ordinary"],
+            4,
+            "administrator",
+        ),
         // It cannot do this.
         (apply(&["-i", "lab:", "-m", "native"]), 5, "native"),
         // Values out of range.

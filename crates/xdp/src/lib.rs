@@ -11,6 +11,27 @@
 //! failure is an [`Error`] that says what was tried, on what, why it failed and what to do. What is attached or open
 //! goes away when its value is dropped, and with the process however it ends.
 //!
+//! Ports and addresses are as people write them, sizes are in bytes and rings in frames unless a name says otherwise, queues and
+//! cards count from 0.
+//!
+//! # Where the meaning comes from
+//!
+//! What the driver does with a value is what XDP for Windows documents for it; the names of the C API find the items here
+//! in the search. Requests and structures are those of its headers:
+//!
+//! | here | C header |
+//! |---|---|
+//! | [`Program`], [`Match`], [`Rule`], [`PortSet`], [`Mode`] | `xdp/program.h` |
+//! | [`Hook`] | `xdp/hookid.h` |
+//! | [`Socket`], [`Umem`], [`Interest`], [`Statistics`], [`RingError`], [`WaitSet`] | `afxdp.h`, `afxdp_helper.h` |
+//! | [`FrameInfo`], [`SendOffload`], time stamps and checksums of sockets | `afxdp_experimental.h` |
+//! | [`Map`] | `xdpapi.h` |
+//! | [`Interface::queues`] | `xdpapi_experimental.h` |
+//! | [`NtStatus`] | `ntstatus.h` |
+//! | [`Inventory`] | a request of this project's driver only |
+//!
+//! # Example
+//!
 //! ```no_run
 //! use std::time::Duration;
 //! use xdp::{Batch, Interest, Interface, Match, Program, Socket, Umem};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use named_args::{Args, Failure, TICK, catch_interrupts, close, find, interrupted, mode};
-use xdp::{Batch, Interest, Interface, Map, Match, Mode, Program, Socket, Umem};
+use xdp::{Batch, Interest, Interface, Map, Match, Mode, Program, Socket, Umem, WaitSet};
 
 const USAGE: &str = "\
 Usage: xskmaprx -IfIndex <INTERFACE> -QueueCount <1-128> [-UdpDstPort <PORT> | -IcmpOnly] [-XdpMode <MODE>] [-TimeoutSeconds <N>]
@@ -107,24 +107,19 @@ fn count(interface: &Interface, options: &Options) -> Result<(), Failure> {
     let start = Instant::now();
     let mut shown = start;
     let mut counts = vec![Counts::default(); sockets.len()];
+    let set = WaitSet::new(interface)?;
     let mut batch = Batch::with_capacity(RING as usize);
     while !interrupted() && options.timeout.is_none_or(|limit| start.elapsed() < limit) {
-        let mut quiet = true;
+        // A tick at most, so that the time and Ctrl-C are noticed.
+        set.wait(
+            sockets.iter_mut().map(|socket| (socket, Interest::RX)),
+            TICK,
+        )?;
         for (socket, counts) in sockets.iter_mut().zip(&mut counts) {
             socket.receive(&mut batch);
-            quiet &= batch.is_empty();
             counts.packets += batch.len() as u64;
             counts.bytes += batch.iter().map(|frame| frame.len() as u64).sum::<u64>();
             batch.clear();
-        }
-        if quiet {
-            // With one queue there is one thing to wait for; with several, look around again soon.
-            let pause = if sockets.len() == 1 {
-                TICK
-            } else {
-                Duration::from_millis(1)
-            };
-            let _came = sockets[0].wait(Interest::RX, pause)?;
         }
         if shown.elapsed() >= PERIOD {
             shown = Instant::now();

@@ -83,6 +83,7 @@ const TABLE: &[Arrows] = &[
     tool("xdpcfg", &["xdp-abi"]),
     tool("xskfwd", SAMPLE),
     tool("xskmaprx", SAMPLE),
+    tool("xskrestricted", SAMPLE),
     tool(
         "xtask",
         &[

@@ -52,6 +52,7 @@ const TABLE: &[Row] = &[
     row("sniffer", true, Unsafe::Forbid),
     row("udp_echo", true, Unsafe::Forbid),
     row("xdpcfg", true, Unsafe::Deny),
+    row("xskrestricted", true, Unsafe::Deny),
     row("xskfwd", true, Unsafe::Forbid),
     row("xskmaprx", true, Unsafe::Forbid),
 ];

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::User;
+
 /// An address: `lab:` and options separated by commas, in any order.
 ///
 /// | option | meaning | if not given |
@@ -17,6 +19,7 @@ use std::str::FromStr;
 /// | `cpus=N` | virtual processors, 1 to 64 | 2 |
 /// | `driver=FILE` | driver file | `XDP_DRIVER`, or the built one |
 /// | `verifier=strict` or `fast` | how much is checked | `strict` |
+/// | `user=administrator` or `ordinary` | who this program is in the lab: one who may use XDP, or not | `administrator` |
 ///
 /// An `END` is `none`, `if:NAME` (a Linux interface), `tap:NAME` (a new TAP device), `read:FILE` (frames of a capture, from the
 /// moment when the first program is attached), `write:FILE` (frames that reach it go to a capture), or `read:FILE,write:FILE`.
@@ -35,6 +38,8 @@ pub struct Address {
     pub driver: Option<PathBuf>,
     /// How much is checked.
     pub verifier: Verifier,
+    /// Who this program is in the lab.
+    pub user: User,
     /// The card that is meant, if it is said.
     pub nic: Option<String>,
 }
@@ -82,6 +87,7 @@ impl Default for Address {
             cpus: 2,
             driver: None,
             verifier: Verifier::Strict,
+            user: User::Administrator,
             nic: None,
         }
     }
@@ -177,11 +183,22 @@ impl FromStr for Address {
                         }
                     };
                 }
+                "user" => {
+                    address.user = match value {
+                        "administrator" => User::Administrator,
+                        "ordinary" => User::Ordinary,
+                        _ => {
+                            return Err(error(format!(
+                                "user={value}: it must be administrator or ordinary"
+                            )));
+                        }
+                    };
+                }
                 "nic" if !value.is_empty() => address.nic = Some(value.to_owned()),
                 "driver" | "nic" => return Err(error(format!("{name}= needs a value"))),
                 _ => {
                     return Err(error(format!(
-                        "there is no option `{name}`; there are nic, wire, stack, nics, queues, mtu, cpus, driver and verifier"
+                        "there is no option `{name}`; there are nic, wire, stack, nics, queues, mtu, cpus, driver, verifier and user"
                     )));
                 }
             }
@@ -235,6 +252,9 @@ impl fmt::Display for Address {
         }
         if self.verifier == Verifier::Fast {
             options.push("verifier=fast".to_owned());
+        }
+        if self.user == User::Ordinary {
+            options.push("user=ordinary".to_owned());
         }
         write!(f, "lab:{}", options.join(","))
     }
@@ -321,6 +341,7 @@ mod tests {
             "lab:wire=if:veth1,stack=tap:t0,queues=4",
             "lab:wire=read:in.pcap,write:out.pcapng,stack=none,verifier=fast",
             "lab:nics=2",
+            "lab:user=ordinary",
             "lab:nic=nic1,wire=if:a,stack=none,wire=if:b,stack=none,queues=2,mtu=9000,cpus=4,driver=x/xdp.sys,verifier=fast",
         ] {
             assert_eq!(parse(text).to_string(), text);
@@ -373,6 +394,7 @@ mod tests {
             ("lab:wire=read:a,read:b", "reads one file"),
             ("lab:queues=2,write:b", "NAME=VALUE"),
             ("lab:verifier=lax", "strict or fast"),
+            ("lab:user=root", "administrator or ordinary"),
             ("lab:driver=", "needs a value"),
             ("lab:wire=none,wire=none,nics=1", "ends for 2 cards"),
         ] {

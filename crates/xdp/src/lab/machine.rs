@@ -9,7 +9,7 @@ use nt_sim::cable::{self, CableError, CaptureSink, CaptureSource, Feed, Sink, So
 use nt_sim::{Driver, DriverEntry, LabError, Mode, Nic, Process, UnloadReport};
 
 use super::address::{Address, EndSpec, Verifier};
-use super::{Lab, driver};
+use super::{Lab, User, driver};
 use crate::error::{Call, Error, Fault, Kind};
 use crate::interface::Details;
 use crate::sys::lab::{Caller, fault};
@@ -22,7 +22,6 @@ const SERVICE: &str = "xdp";
 pub struct Builder {
     address: Address,
     linked: Option<DriverEntry>,
-    user: bool,
     cables: Vec<(usize, super::Side, Cable)>,
     registry: Vec<(String, u32)>,
 }
@@ -115,7 +114,6 @@ impl Builder {
         Self {
             address,
             linked: None,
-            user: false,
             cables: Vec::new(),
             registry: Vec::new(),
         }
@@ -129,7 +127,7 @@ impl Builder {
 
     /// Makes this program one of an ordinary user of the lab, not of an administrator.
     pub fn as_ordinary_user(mut self) -> Self {
-        self.user = true;
+        self.address.user = User::Ordinary;
         self
     }
 
@@ -218,10 +216,9 @@ impl Builder {
             .next()
             .and_then(|path| path.rsplit('/').next().map(str::to_owned))
             .unwrap_or_else(|| SERVICE.to_owned());
-        let process = if self.user {
-            lab.shared_user(&name)
-        } else {
-            lab.shared_administrator(&name)
+        let process = match machine.address.user {
+            User::Ordinary => lab.shared_user(&name),
+            User::Administrator => lab.shared_administrator(&name),
         };
         machine.process = Some(Arc::new(process.map_err(failed)?));
         lab.settle().map_err(failed)?;

@@ -18,9 +18,10 @@ pub struct Process {
 }
 
 /// Who a process of a lab belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum User {
     /// An administrator, who may open the driver.
+    #[default]
     Administrator,
     /// Anybody else, who may not unless somebody said so.
     Ordinary,

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use nt_sim::{Handle, LabError, Pending, UserMemory, nic::Layout};
+use nt_sim::{
+    Handle, LabError, Pending, UserMemory,
+    nic::{Layout, Misdeed},
+};
 use scenarios::{
     Client, EA, Scene,
     client::{FILE_CREATE, FILE_OPEN, FULL_ACCESS},
@@ -65,6 +68,8 @@ pub(crate) struct Hostile<'s> {
     pub(crate) ports: Ports,
     /// Memory that requests point to.
     pub(crate) scratch: UserMemory,
+    /// Whether the network card may break the rules.
+    pub(crate) lawless: bool,
 }
 
 impl<'s> Hostile<'s> {
@@ -85,6 +90,7 @@ impl<'s> Hostile<'s> {
             common: app.open(DEVICE_NAME).open().unwrap(),
             ports: Ports::new(app, &[1, 3]),
             scratch: app.alloc(8192).unwrap(),
+            lawless: false,
         }
     }
 
@@ -413,8 +419,15 @@ impl<'s> Hostile<'s> {
             });
         }
         if random.once_in(4) {
-            for frame in frames {
-                survive(scene.nic.stack().send(frame));
+            let stack = scene.nic.stack();
+            if frames.len() % 2 == 1 {
+                // All in one list.
+                let list = frames.into_iter().map(Into::into).collect();
+                survive(stack.send_lists(&[list]));
+            } else {
+                for frame in frames {
+                    survive(stack.send(frame));
+                }
             }
         } else {
             let frames = frames.into_iter().map(Into::into);
@@ -424,5 +437,21 @@ impl<'s> Hostile<'s> {
             scene.passed();
             scene.sent();
         }
+    }
+
+    /// The network card breaks a rule of NDIS.
+    pub(crate) fn misbehave(&self, random: &mut Random) {
+        let misdeed = match random.below(7) {
+            0 => Misdeed::Overlong(1 << random.below(32)),
+            1 => Misdeed::OffsetBeyondMemory,
+            2 => Misdeed::NoMemory,
+            3 => Misdeed::EndlessMemory,
+            4 => Misdeed::NoBuffer,
+            5 => Misdeed::SecondBuffer,
+            _ => Misdeed::WrongCount(random.odd() as u32),
+        };
+        let size = 1 + random.below(1500) as usize;
+        let frame = frames::numbered(random.next() as u32, size);
+        survive(self.scene.nic.wire().misbehave(frame, misdeed));
     }
 }

@@ -66,10 +66,14 @@ fn run(seed: u64) {
     let mut random = Random::new(seed);
     let stage = Stage::new().seed(seed).queues(2);
     let stage = stage.cpus(2 + random.below(2) as u32);
+    // The network card's driver means harm as well, now and then.
+    let lawless = seed % 4 == 3;
+    let stage = if lawless { stage.lawless() } else { stage };
     stage.play(|s| {
         let app = s.client("hostile");
         let accomplice = s.client("accomplice");
-        let hostile = Hostile::new(s, &app, &accomplice, setup(&mut random));
+        let mut hostile = Hostile::new(s, &app, &accomplice, setup(&mut random));
+        hostile.lawless = lawless;
         hostile.map.insert(0, &hostile.socket.xsk).unwrap();
         let program = app
             .program(s.nic)
@@ -93,6 +97,11 @@ fn run(seed: u64) {
         s.lab.inject_failures(FaultPlan::Never);
         drop(program);
         drop(hostile);
+        if lawless && !s.is_unplugged() {
+            // Queues may have failed.
+            s.nic.reset().unwrap();
+            s.lab.settle().unwrap();
+        }
         if !s.is_unplugged() {
             honest(s, memory_is_short);
         }

@@ -51,10 +51,15 @@ pub(crate) fn side_by_side(hostile: &Hostile<'_>, random: &mut Random) {
             }
         }
     };
+    // A driver that indicates while its adapter is taken down takes the machine with it.
+    let misbehaves = hostile.lawless && Random::new(seeds[4]).below(10) > 3;
     let traffic = || {
         let random = &mut Random::new(seeds[3]);
         for _ in 0..4 {
             hostile.traffic(random);
+            if misbehaves && random.once_in(3) {
+                hostile.misbehave(random);
+            }
         }
     };
     let events = || {

@@ -293,7 +293,7 @@ fn answers_to_requests_may_be_of_any_length_and_content() {
             for len in [
                 0, 1, 3, 4, 19, 27, 28, 44, 155, 156, 1023, 1024, 1025, 70_000,
             ] {
-                for byte in [0, 2, 0xff] {
+                for byte in [0, 0xff] {
                     s.nic.answer_oid(oid, move |_| Ok(vec![byte; len]));
                     let why = format!("{oid:#x}: {len} bytes of {byte:#x}");
                     works(s, &why);
@@ -337,9 +337,9 @@ fn a_table_of_scaling_may_lie_anywhere_and_name_any_processor() {
         bytes
     };
     stage().queues(2).play(|s| {
-        for offset in [0, 4, 0x2c, 0x2d, 500, 0xffff, u32::MAX, u32::MAX - 3] {
-            for size in [0, 1, 4, 12, 512, 516, 0xffff] {
-                for entry in [[0; 4], [0xff; 4], [0, 0, 64, 0], [1, 0, 0, 0]] {
+        for offset in [0, 0x2c, 0x2d, 0xffff, u32::MAX] {
+            for size in [0, 1, 512, 516, 0xffff] {
+                for entry in [[0; 4], [0xff; 4]] {
                     let answer = parameters(offset, size, entry);
                     s.nic.answer_oid(
                         OID_GEN_RECEIVE_SCALE_PARAMETERS,

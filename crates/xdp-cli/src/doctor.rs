@@ -6,10 +6,11 @@ use anstyle::Style;
 use serde::Serialize;
 use xdp::{Match, Program, System};
 
-use crate::args::InterfaceArgs;
+use crate::args::{InterfaceArg, InterfaceArgs, Place};
 use crate::error::{Exit, Failure};
 use crate::output::{ERROR, GOOD, HINT, OutputArgs, Record, WARNING, Writer, count};
-use crate::{session, system};
+use crate::session::{self, Request};
+use crate::system;
 
 /// Arguments of `xdp doctor`.
 #[derive(clap::Args)]
@@ -87,15 +88,26 @@ fn examine(args: &Args) -> Vec<FindingRecord> {
             format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH),
         ),
     ];
-    for name in ["XDP_INTERFACE", "XDP_DRIVER", "XDP_RUNTIME_DIR"] {
+    for name in [
+        "XDP_INTERFACE",
+        "XDP_CONFIG",
+        "XDP_LOG",
+        "XDP_DRIVER",
+        "XDP_RUNTIME_DIR",
+    ] {
         if let Some(value) = std::env::var_os(name) {
             found.push(good("environment", format!("{name}={}", value.display())));
         }
     }
     windows(&mut found);
-    match system::of(args.interface.get()) {
-        Ok(system) => with_system(args, &system, &mut found),
-        Err(failure) => found.push(wrong("driver", &failure)),
+    let place = args.interface.get().map(InterfaceArg::place);
+    if let Some(Place::RunningLab(name, _)) = place {
+        with_session(name, &mut found);
+    } else {
+        match system::of(args.interface.get()) {
+            Ok(system) => with_system(args, &system, &mut found),
+            Err(failure) => found.push(wrong("driver", &failure)),
+        }
     }
     let sessions = session::names();
     if !sessions.is_empty() {
@@ -105,6 +117,35 @@ fn examine(args: &Args) -> Vec<FindingRecord> {
         ));
     }
     found
+}
+
+/// What can be seen of a lab that another process runs.
+fn with_session(name: &str, found: &mut Vec<FindingRecord>) {
+    let asked = match session::is_name(name) {
+        true => session::ask(name, &Request::Watch),
+        false => Ok(None),
+    };
+    let watched = asked.and_then(|reply| {
+        let none = || {
+            Failure::new(format!("there is no lab named {name}"))
+                .hint(format!("start one: xdp lab run --name {name} --stay"))
+        };
+        reply.ok_or_else(none)?.into_watched()
+    });
+    match watched {
+        Ok(watched) => {
+            let process = watched.rules.process;
+            found.push(good("lab", format!("{name} runs, as process {process}")));
+            let names: Vec<&str> = watched
+                .interfaces
+                .iter()
+                .map(|(_, name)| name.as_str())
+                .collect();
+            found.push(good("interfaces", names.join(", ")));
+            found.extend(watched.driver.map(|driver| good("driver", driver.line())));
+        }
+        Err(failure) => found.push(wrong("lab", &failure)),
+    }
 }
 
 fn with_system(args: &Args, system: &System, found: &mut Vec<FindingRecord>) {

@@ -57,8 +57,8 @@ fn host() -> Result<System, Failure> {
 
 fn elsewhere(name: &str) -> Failure {
     Failure::usage(format!("the lab {name} runs in another process"))
-        .because("only its rules can be reached from here, with `xdp filter`")
-        .hint("`-i lab:` boots a lab for this command")
+        .because("only `xdp filter`, `xdp monitor`, `xdp status` and `xdp doctor` reach it from here")
+        .hint("`-i lab:` boots a lab for this command, with ends as in `-i lab:wire=if:veth1,stack=if:veth2`")
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -210,6 +210,19 @@ fn a_lab_of_another_terminal_is_watched() {
         std::thread::sleep(Duration::from_millis(50));
     };
     assert_eq!(queue["interface"], "nic0");
+    // Others know it, too, and whose the rules are.
+    for (words, part) in [
+        (["doctor", "-i", "lab:watched"], "watched runs, as process"),
+        (["status", "-i", "lab:watched"], "linked into xdp lab run"),
+        (["status", "-i", "lab:watched"], " lab watched (process "),
+    ] {
+        let output = stage.xdp(&words).output().expect("the program starts");
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && out.contains(part),
+            "{words:?}: {out}"
+        );
+    }
     for (arguments, sentence) in [
         (
             &["-i", "lab:watched/nic7"][..],

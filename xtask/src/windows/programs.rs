@@ -61,6 +61,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     sample("smoltcp_http", &SMOLTCP_HTTP),
     sample("sniffer", &SNIFFER),
     sample("udp_echo", &UDP_ECHO),
+    sample("xskrestricted", &XSKRESTRICTED),
 ];
 
 /// Words of every program that finds no driver.
@@ -109,6 +110,16 @@ const XSKFWD: [Start; 2] = [
 const XSKMAPRX: [Start; 2] = [
     start(&["-?"], 0, "Usage: xskmaprx"),
     start(&["-IfIndex", "1", "-QueueCount", "1"], 1, NO_DRIVER),
+];
+const XSKRESTRICTED: [Start; 4] = [
+    start(&["-?"], 0, "Usage: xskrestricted"),
+    start(
+        &["1", "-TimeoutSeconds", "x"],
+        1,
+        "-TimeoutSeconds cannot be",
+    ),
+    start(&["1"], 1, NO_DRIVER),
+    start(&["1", "-child", "no such pipe"], 1, "cannot read the pipe"),
 ];
 const ICMP_RESPONDER: [Start; 2] = [
     start(&["--help"], 0, "Usage: icmp_responder"),

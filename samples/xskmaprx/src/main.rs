@@ -107,20 +107,14 @@ fn count(interface: &Interface, options: &Options) -> Result<(), Failure> {
     let start = Instant::now();
     let mut shown = start;
     let mut counts = vec![Counts::default(); sockets.len()];
-    let set = WaitSet::new(interface)?;
     let mut batch = Batch::with_capacity(RING as usize);
     let set = WaitSet::new(interface)?;
     while !interrupted() && options.timeout.is_none_or(|limit| start.elapsed() < limit) {
-<<<<<<< HEAD
         // A tick at most, so that the time and Ctrl-C are noticed.
         set.wait(
             sockets.iter_mut().map(|socket| (socket, Interest::RX)),
             TICK,
         )?;
-=======
-        let all = sockets.iter_mut().map(|socket| (socket, Interest::RX));
-        set.wait(all, TICK)?;
->>>>>>> c4269e3 (Wait for all queues at once in xskmaprx; say where the book is checked)
         for (socket, counts) in sockets.iter_mut().zip(&mut counts) {
             socket.receive(&mut batch);
             counts.packets += batch.len() as u64;

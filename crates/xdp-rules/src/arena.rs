@@ -1,7 +1,10 @@
 //! The rules themselves, and the rings that tie together rules with something in common.
 //!
 //! A rule's place in the arena is its rank: a rule with a smaller number comes earlier in the list. Rules are only ever
-//! appended, so the numbers stay in order; the holes that removed rules leave are squeezed out when the arena is full.
+//! appended, so the numbers stay in order. When the arena is nearly full of rules and of holes that removed ones left, rules are
+//! moved to the front, a few with each rule that is appended: no change of a list takes much longer than others.
+
+use core::ops::Range;
 
 use crate::NONE;
 use crate::pattern::Pattern;
@@ -38,8 +41,6 @@ pub(crate) enum Ring {
 /// What is needed to change the list.
 struct Entry<P> {
     pattern: Option<Pattern<P>>,
-    /// Where the rule goes when the holes are squeezed out.
-    target: u32,
     same: Link,
     peers: Link,
 }
@@ -54,6 +55,8 @@ pub(crate) struct Arena<P, T, S: Store> {
     keys: S::Buf<u32>,
     unused_key: u32,
     live: usize,
+    /// While rules are moved to the front: holes between those that have been looked at and the rest.
+    gap: Option<Range<usize>>,
 }
 
 impl<P, T, S: Store> Arena<P, T, S> {
@@ -65,6 +68,7 @@ impl<P, T, S: Store> Arena<P, T, S> {
             keys: pool.buffer(),
             unused_key: NONE,
             live: 0,
+            gap: None,
         }
     }
 
@@ -72,11 +76,35 @@ impl<P, T, S: Store> Arena<P, T, S> {
         self.live
     }
 
-    /// Tells whether there is no room but enough holes to make some.
-    pub(crate) fn wants_squeeze(&self) -> bool {
+    /// Starts moving rules to the front if that is due; tells whether it is going on.
+    pub(crate) fn is_closing_holes(&mut self) -> bool {
         let (len, capacity) = (self.entries.len(), self.entries.capacity());
         let holes = len.saturating_sub(self.live);
-        len == capacity && holes > len / 4
+        // Done before there is no room left: more places are looked at with each rule than are taken.
+        if self.gap.is_none() && holes > len / 4 && len.saturating_add(len / 8) >= capacity {
+            self.gap = Some(0..0);
+        }
+        self.gap.is_some()
+    }
+
+    /// Looks at the next place. Returns where the rule there should move from and to, with [`Arena::rename`], if it is not where it
+    /// should be.
+    pub(crate) fn next_move(&mut self) -> Option<(u32, u32)> {
+        let gap = self.gap.as_mut()?;
+        let Some(entry) = self.entries.get(gap.end) else {
+            let len = gap.start;
+            self.entries.truncate(len);
+            self.values.truncate(len);
+            self.keys_of.truncate(len);
+            self.gap = None;
+            return None;
+        };
+        let from = gap.end;
+        gap.end = gap.end.saturating_add(1);
+        entry.pattern.as_ref()?;
+        let to = gap.start;
+        gap.start = gap.start.saturating_add(1);
+        (from != to).then(|| (narrow(from), narrow(to)))
     }
 
     pub(crate) fn reserve(
@@ -125,7 +153,6 @@ impl<P, T, S: Store> Arena<P, T, S> {
         };
         self.entries.try_push(Entry {
             pattern: Some(pattern),
-            target: 0,
             same: link,
             peers: link,
         })?;
@@ -150,7 +177,11 @@ impl<P, T, S: Store> Arena<P, T, S> {
             self.unused_key = key.0;
         }
         self.live = self.live.saturating_sub(1);
-        while matches!(self.entries.last(), Some(entry) if entry.pattern.is_none()) {
+        // Holes at the end go at once, but for the gap, which has many: it goes with what moves rules.
+        let floor = self.gap.as_ref().map_or(0, |gap| gap.end);
+        while self.entries.len() > floor
+            && matches!(self.entries.last(), Some(entry) if entry.pattern.is_none())
+        {
             let _hole = self.entries.pop();
             let _hole = self.values.pop();
             let _hole = self.keys_of.pop();
@@ -227,56 +258,28 @@ impl<P, T, S: Store> Arena<P, T, S> {
         if head == id { next } else { head }
     }
 
-    /// Decides where each rule goes when the holes are squeezed out; [`Arena::target`] then tells.
-    pub(crate) fn plan_squeeze(&mut self) {
-        let mut next = 0u32;
-        for entry in self.entries.iter_mut() {
-            entry.target = next;
-            if entry.pattern.is_some() {
-                next = next.wrapping_add(1);
-            }
-        }
-    }
-
-    pub(crate) fn target(&self, id: u32) -> u32 {
-        self.entries.get(id as usize).map_or(NONE, |e| e.target)
-    }
-
-    /// Moves every rule to its target.
-    pub(crate) fn squeeze(&mut self) {
-        for index in 0..self.entries.len() {
-            let (Some(entry), Some(key)) = (self.entries.get(index), self.keys_of.get(index))
-            else {
+    /// Moves a rule to a hole, with no rule between the two; searches must have been told.
+    pub(crate) fn rename(&mut self, old: u32, new: u32) {
+        for ring in [Ring::Same, Ring::Peers] {
+            let Some(&mut Link { next, previous }) = self.link(ring, old) else {
                 return;
             };
-            if entry.pattern.is_none() {
-                continue;
+            // A rule alone is its own neighbour.
+            if let Some(link) = self.link(ring, previous) {
+                link.next = new;
             }
-            let renamed = |link: Link| Link {
-                next: self.target(link.next),
-                previous: self.target(link.previous),
-            };
-            let (same, peers) = (renamed(entry.same), renamed(entry.peers));
-            if let Some(place) = self.keys.get_mut(*key as usize) {
-                *place = entry.target;
-            }
-            if let Some(entry) = self.entries.get_mut(index) {
-                entry.same = same;
-                entry.peers = peers;
+            if let Some(link) = self.link(ring, next) {
+                link.previous = new;
             }
         }
-        let mut next = 0usize;
-        for index in 0..self.entries.len() {
-            if matches!(self.entries.get(index), Some(entry) if entry.pattern.is_some()) {
-                exchange(&mut self.entries, next, index);
-                exchange(&mut self.values, next, index);
-                exchange(&mut self.keys_of, next, index);
-                next = next.wrapping_add(1);
-            }
+        let key = self.keys_of.get(old as usize);
+        if let Some(place) = key.and_then(|&key| self.keys.get_mut(key as usize)) {
+            *place = new;
         }
-        self.entries.truncate(next);
-        self.values.truncate(next);
-        self.keys_of.truncate(next);
+        let (old, new) = (old as usize, new as usize);
+        exchange(&mut self.entries, new, old);
+        exchange(&mut self.values, new, old);
+        exchange(&mut self.keys_of, new, old);
     }
 }
 

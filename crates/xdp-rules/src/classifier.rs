@@ -6,6 +6,9 @@ use crate::plan::Plans;
 use crate::store::{OutOfMemory, Pool, Store};
 use crate::tables::{Place, Tables};
 
+/// Places that are looked at for each rule that is added, while rules are moved to the front.
+const LOOKED_AT: usize = 16;
+
 /// A list of rules that finds the first one that matches a packet without walking the list.
 ///
 /// `P` is a [`PortSet`], `T` whatever belongs to a rule (its action), `S` where memory comes from.
@@ -78,8 +81,8 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     ///
     /// There is no memory, or not within the limit. The list is unchanged; the rule is dropped.
     pub fn push(&mut self, pattern: Pattern<P>, value: T) -> Result<RuleKey, OutOfMemory> {
-        if self.arena.wants_squeeze() {
-            self.squeeze();
+        if self.arena.is_closing_holes() {
+            self.close_holes();
         }
         self.arena.reserve(&mut self.pool, 1)?;
         let place = Place::of(&pattern);
@@ -123,12 +126,52 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
         self.arena.iter()
     }
 
-    /// Closes the holes that removed rules left.
-    fn squeeze(&mut self) {
-        self.arena.plan_squeeze();
-        let arena = &self.arena;
-        self.tables.relabel(|id| arena.target(id));
-        self.arena.squeeze();
-        self.plans = Plans::new(&self.tables);
+    /// Moves some rules to where removed ones left holes.
+    fn close_holes(&mut self) {
+        for _ in 0..LOOKED_AT {
+            let Some((old, new)) = self.arena.next_move() else {
+                continue;
+            };
+            if let Some(place) = self.arena.pattern(old).and_then(Place::of) {
+                let planned = self.tables.planned(place);
+                self.tables.rename(place, old, new);
+                if self.tables.planned(place) != planned {
+                    self.plans = Plans::new(&self.tables);
+                }
+            }
+            self.arena.rename(old, new);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracle::Random;
+    use crate::pattern::NoPorts;
+    use crate::store::Heap;
+
+    #[test]
+    fn no_change_moves_many_rules() {
+        let mut random = Random::new(3);
+        let mut rules = Classifier::<NoPorts, (), Heap>::new(Heap, 1, usize::MAX);
+        let push = |rules: &mut Classifier<_, _, _>, nth: u32| {
+            rules.push(Pattern::UdpDst(nth as u16), ()).expect("memory")
+        };
+        let mut keys: Vec<RuleKey> = (0..1000).map(|nth| push(&mut rules, nth)).collect();
+        let mut moved_in_all = 0;
+        for nth in 0..4000 {
+            keys.retain(|key| rules.arena.id_of(*key).is_some());
+            let gone = keys.swap_remove(random.below(keys.len()));
+            assert!(rules.remove(gone).is_some());
+            let before: Vec<_> = keys.iter().map(|key| rules.arena.id_of(*key)).collect();
+            let new = push(&mut rules, nth);
+            let after = keys.iter().map(|key| rules.arena.id_of(*key));
+            let moved = after.zip(&before).filter(|(now, was)| now != *was).count();
+            assert!(moved <= LOOKED_AT, "{moved}");
+            moved_in_all += moved;
+            keys.push(new);
+        }
+        assert!(moved_in_all > 1000, "{moved_in_all}");
     }
 }

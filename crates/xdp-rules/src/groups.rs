@@ -94,10 +94,11 @@ impl<D: Copy + Eq, S: Store> Groups<D, S> {
         }
     }
 
-    /// Renames every rule.
-    pub(crate) fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        for group in self.list.iter_mut() {
-            group.head = rename(group.head);
+    /// Gives a group's head another number, if it has the one named; the order of the heads stays.
+    pub(crate) fn rename(&mut self, part: D, old: u32, new: u32) {
+        let mut heads = self.list.iter_mut();
+        if let Some(group) = heads.find(|group| group.part == part && group.head == old) {
+            group.head = new;
         }
     }
 }

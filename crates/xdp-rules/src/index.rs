@@ -34,8 +34,8 @@ pub(crate) trait Index<S: Store> {
     /// Returns the earliest rule.
     fn head(&self) -> u32;
 
-    /// Renames every rule. [`NONE`] keeps its name.
-    fn relabel(&mut self, rename: impl Fn(u32) -> u32);
+    /// Gives a rule another number, with no rule's number between the two.
+    fn rename(&mut self, at: Self::At, old: u32, new: u32);
 }
 
 /// Rules that are all the same.
@@ -69,8 +69,8 @@ impl<S: Store> Index<S> for Single {
         self.head
     }
 
-    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        self.head = rename(self.head);
+    fn rename(&mut self, (): (), old: u32, new: u32) {
+        renamed(&mut self.head, old, new);
     }
 }
 
@@ -119,6 +119,20 @@ pub(crate) fn quit<K: Key, P, T, S: Store>(
     }
 }
 
+/// Gives a rule of a table another number, if it is the one that is found there.
+pub(crate) fn rename_key<K: Key, S: Store>(table: &mut Table<K, S>, key: &K, old: u32, new: u32) {
+    if table.find(key) == old {
+        table.replace(key, new);
+    }
+}
+
+/// Replaces a number if it is the one named.
+pub(crate) fn renamed(number: &mut u32, old: u32, new: u32) {
+    if *number == old {
+        *number = new;
+    }
+}
+
 impl<K: Key, S: Store> Index<S> for Exact<K, S> {
     type At = K;
 
@@ -147,9 +161,9 @@ impl<K: Key, S: Store> Index<S> for Exact<K, S> {
         self.head
     }
 
-    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        self.table.relabel(&rename);
-        self.head = rename(self.head);
+    fn rename(&mut self, key: K, old: u32, new: u32) {
+        rename_key(&mut self.table, &key, old, new);
+        renamed(&mut self.head, old, new);
     }
 }
 
@@ -206,9 +220,11 @@ impl<A: Address, S: Store> Index<S> for ByPrefix<A, S> {
         self.head
     }
 
-    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        self.tree.relabel(&rename);
-        self.head = rename(self.head);
+    fn rename(&mut self, (path, len): Self::At, old: u32, new: u32) {
+        if self.tree.exact(path, len) == old {
+            self.tree.replace(path, len, new);
+        }
+        renamed(&mut self.head, old, new);
     }
 }
 
@@ -263,10 +279,13 @@ impl<S: Store> Index<S> for Cids<S> {
         self.groups.head()
     }
 
-    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        self.groups.relabel(&rename);
-        self.short.relabel(&rename);
-        self.long.relabel(&rename);
+    fn rename(&mut self, flow: Flow, old: u32, new: u32) {
+        let (part, key) = cids::place(&flow);
+        self.groups.rename(part, old, new);
+        match key {
+            CidKey::Short(key) => rename_key(&mut self.short, &key, old, new),
+            CidKey::Long(key) => rename_key(&mut self.long, &key, old, new),
+        }
     }
 }
 
@@ -296,7 +315,7 @@ impl<K: Key, S: Store> Index<S> for PortSets<K, S> {
         self.head
     }
 
-    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        self.relabel(rename);
+    fn rename(&mut self, at: Self::At, old: u32, new: u32) {
+        self.rename(at, old, new);
     }
 }

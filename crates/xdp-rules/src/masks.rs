@@ -8,7 +8,7 @@ use crate::address::Address;
 use crate::arena::{Arena, Ring};
 use crate::groups::{Group, Groups};
 use crate::hash::one;
-use crate::index::{Index, enter, quit};
+use crate::index::{Index, enter, quit, rename_key};
 use crate::store::{OutOfMemory, Pool, Store};
 use crate::table::Table;
 
@@ -214,8 +214,11 @@ impl<A: Address, S: Store> Index<S> for ByMask<A, S> {
         self.groups.head()
     }
 
-    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        self.groups.relabel(&rename);
-        self.table.relabel(&rename);
+    fn rename(&mut self, (mask, address): Self::At, old: u32, new: u32) {
+        let Some(group) = self.group(mask) else {
+            return;
+        };
+        self.groups.rename(group.part, old, new);
+        rename_key(&mut self.table, &address.keyed(group.number), old, new);
     }
 }

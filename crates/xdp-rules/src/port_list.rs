@@ -5,7 +5,7 @@
 
 use crate::NONE;
 use crate::arena::{Arena, Ring};
-use crate::index::Index;
+use crate::index::{Index, rename_key, renamed};
 use crate::port_sets::halves;
 use crate::store::{Buffer, OutOfMemory, Pool, Store};
 use crate::table::Table;
@@ -123,9 +123,13 @@ impl<S: Store> Index<S> for PortList<S> {
         self.head
     }
 
-    fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        self.heads.iter_mut().for_each(|head| *head = rename(*head));
-        self.identities.relabel(&rename);
-        self.head = rename(self.head);
+    fn rename(&mut self, identity: u64, old: u32, new: u32) {
+        if let Ok(place) = self.heads.binary_search(&old)
+            && let Some(head) = self.heads.get_mut(place)
+        {
+            *head = new;
+        }
+        rename_key(&mut self.identities, &halves(identity), old, new);
+        renamed(&mut self.head, old, new);
     }
 }

@@ -7,6 +7,7 @@
 use crate::NONE;
 use crate::arena::{Arena, Ring};
 use crate::hash::Key;
+use crate::index::renamed;
 use crate::store::{Buffer, OutOfMemory, Pool, Store};
 use crate::table::Table;
 
@@ -350,16 +351,20 @@ impl<K: Key, S: Store> PortSets<K, S> {
         }
     }
 
-    /// Renames every rule.
-    pub(crate) fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        // Unused places hold stale numbers, for which any name will do.
-        for set in self.sets.iter_mut() {
-            set.head = rename(set.head);
+    /// Gives a rule another number, with no rule's number between the two.
+    pub(crate) fn rename(&mut self, (address, identity): (K, u64), old: u32, new: u32) {
+        renamed(&mut self.head, old, new);
+        let memory = self.identities.find(&halves(identity));
+        let Some(first) = self.links.get(self.addresses.find(&address) as usize) else {
+            return;
+        };
+        let set = self.set_of(first.chain, memory);
+        if let Some(set) = self.sets.get_mut(set as usize) {
+            renamed(&mut set.head, old, new);
         }
-        for memory in self.memories.iter_mut() {
-            memory.rule = rename(memory.rule);
+        if let Some(memory) = self.memories.get_mut(memory as usize) {
+            renamed(&mut memory.rule, old, new);
         }
-        self.head = rename(self.head);
     }
 }
 

@@ -241,18 +241,6 @@ impl<K: Key, S: Store> Table<K, S> {
         }
     }
 
-    /// Renames every rule.
-    pub(crate) fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        for (&control, slots) in self.controls.iter().zip(self.slots.iter_mut()) {
-            for (index, slot) in slots.iter_mut().enumerate() {
-                if byte(control, index) != 0 {
-                    slot.id = rename(slot.id);
-                    self.only = *slot;
-                }
-            }
-        }
-    }
-
     fn locate(&self, key: &K) -> Option<(usize, usize)> {
         self.locate_hashed(key, self.hash(key))
     }
@@ -363,9 +351,8 @@ mod tests {
             }
             assert_eq!(table.len(), map.len());
         }
-        table.relabel(|id| id + 7);
         for (key, id) in map {
-            assert_eq!(table.find(&key), id + 7);
+            assert_eq!(table.find(&key), id);
             table.remove(&key);
         }
         assert_eq!(table.len(), 0);

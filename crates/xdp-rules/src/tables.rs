@@ -150,10 +150,11 @@ macro_rules! tables {
                 }
             }
 
-            /// Renames every rule.
-            pub(crate) fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-                let rename = |id| if id == NONE { NONE } else { rename(id) };
-                $(Index::<S>::relabel(&mut self.$field, rename);)+
+            /// Gives a rule another number, with no rule's number between the two.
+            pub(crate) fn rename(&mut self, place: Place, old: u32, new: u32) {
+                match place {
+                    $(Place::$step(at) => Index::<S>::rename(&mut self.$field, at, old, new),)+
+                }
             }
         }
 

@@ -133,6 +133,44 @@ fn order_survives_any_number_of_changes() {
     assert!(rules.memory_bytes() < 32 * 1024, "{}", rules.memory_bytes());
 }
 
+/// Rules move to where removed ones were, a few at a time: lists of all kinds answer as they should in the middle of that, and do
+/// not grow.
+#[test]
+fn holes_are_closed_while_rules_come_and_go() {
+    let random = &mut Random::new(11);
+    let world = Universe::new(random, 600);
+    let mut rules = Classifier::<&PortBits, u32, Heap>::new(Heap, 1, usize::MAX);
+    let mut list: Vec<(Pattern<&PortBits>, RuleKey)> = Vec::new();
+    let mut most = 0;
+    for round in 0..30_000 {
+        if list.len() == 500 {
+            let gone = if round % 3 == 0 { 0 } else { random.below(500) };
+            let (_, key) = list.remove(gone);
+            assert!(rules.remove(key).is_some());
+        }
+        let pattern = world.pattern(random);
+        list.push((pattern, rules.push(pattern, round).expect("memory")));
+        if round == 5_000 {
+            most = rules.memory_bytes();
+        }
+        if round % 16 == 0 {
+            let frame = world.frame(random);
+            let mut scratch = xdp_packet::Scratch::new();
+            let packet = xdp_packet::Packet::parse(&Frame::new(&frame), Depth::Upper, &mut scratch);
+            let walked = xdp_rules::walker::walk(list.iter().map(|(pattern, _)| pattern), &packet);
+            let expected = walked.map(|index| list[index].1);
+            assert_eq!(
+                rules.classify(&Frame::new(&frame)).map(|hit| hit.key),
+                expected
+            );
+        }
+    }
+    let order: Vec<RuleKey> = rules.iter().map(|(key, ..)| key).collect();
+    assert!(order.iter().eq(list.iter().map(|(_, key)| key)));
+    // Some structures are as large as the most they ever held.
+    assert!(rules.memory_bytes() < most + most / 4, "{most}");
+}
+
 #[test]
 fn a_list_refuses_what_exceeds_its_limit_and_stays_as_it_was() {
     let mut random = Random::new(8);

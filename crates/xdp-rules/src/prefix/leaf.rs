@@ -71,11 +71,6 @@ impl<A: Address, S: Store> Leaves<A, S> {
             .unwrap_or(&mut [])
     }
 
-    /// Returns the rule of every place, [`NONE`] where there is none.
-    pub(super) fn ids_mut(&mut self) -> impl Iterator<Item = &mut u32> {
-        self.entries.iter_mut().map(|entry| &mut entry.id)
-    }
-
     /// Returns `leaf`, which is not full, with one more prefix; room must have been reserved.
     pub(super) fn push(&mut self, leaf: Link, entry: Entry<A>) -> Result<Link, OutOfMemory> {
         let count = leaf.count();

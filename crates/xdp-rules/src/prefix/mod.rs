@@ -125,32 +125,6 @@ impl<A: Address, S: Store> Prefixes<A, S> {
         self.leaves.find(link, address, best)
     }
 
-    /// Renames every rule.
-    pub(crate) fn relabel(&mut self, rename: impl Fn(u32) -> u32) {
-        let renamed = |id: &mut u32| {
-            if *id != NONE {
-                *id = rename(*id);
-            }
-        };
-        renamed(&mut self.any);
-        for node in self.nodes.iter_mut() {
-            // An unused node holds no rules.
-            if node.used > 0 {
-                node.slots
-                    .iter_mut()
-                    .for_each(|slot| renamed(&mut slot.best));
-                node.own.iter_mut().for_each(renamed);
-            }
-        }
-        if let Some(wide) = &mut self.wide {
-            wide.slots
-                .iter_mut()
-                .for_each(|slot| renamed(&mut slot.best));
-            wide.own.iter_mut().for_each(renamed);
-        }
-        self.leaves.ids_mut().for_each(renamed);
-    }
-
     /// Makes sure that the next [`Prefixes::insert`] succeeds.
     pub(crate) fn reserve_one(&mut self, pool: &mut Pool<S>) -> Result<(), OutOfMemory> {
         pool.reserve(&mut self.nodes, 1)?;

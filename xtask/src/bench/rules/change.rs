@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use xdp_rules::oracle::Random;
 
@@ -14,6 +14,8 @@ use super::{Compiled, compile};
 const COMPILE_NS: f64 = 5e6;
 /// What one change may take.
 const CHANGE_NS: f64 = 2e4;
+/// What takes longer than this was interrupted.
+const INTERRUPTED: Duration = Duration::from_micros(10);
 
 /// Measures compiling each list of 10,000, and changing it by one rule.
 pub(super) fn run(bench: &Bench, lists: &[(&str, Vec<Rule<'_>>)]) -> anyhow::Result<Vec<Case>> {
@@ -35,9 +37,11 @@ pub(super) fn run(bench: &Bench, lists: &[(&str, Vec<Rule<'_>>)]) -> anyhow::Res
 /// Measures removing any rule and adding it again at the end.
 fn change(bench: &Bench, name: &str, rules: &[Rule<'_>]) -> anyhow::Result<Option<Case>> {
     let mut compiled: Compiled<'_> = compile(rules)?;
+    // Room for a first rule more is made once, for all of them.
+    compiled.reserve(rules.len() / 2)?;
     let mut keys: VecDeque<_> = compiled.iter().map(|(key, _, _)| key).collect();
     let mut random = Random::new(7);
-    let mut longest = 0u128;
+    let (mut pairs, mut idle) = (Times::new(), Times::new());
     let case = {
         let contender = Contender::new("remove one, add one", 2, || {
             let index = random.below(keys.len());
@@ -47,15 +51,60 @@ fn change(bench: &Bench, name: &str, rules: &[Rule<'_>]) -> anyhow::Result<Optio
             if let Some((pattern, value)) = removed
                 && let Ok(key) = compiled.push(pattern, value)
             {
-                longest = longest.max(start.elapsed().as_nanos());
+                let took = pairs.add(start);
                 keys.push_back(key);
+                // What interrupts a change interrupts this as often: it takes as long.
+                let start = Instant::now();
+                while start.elapsed() < took.min(INTERRUPTED) {}
+                idle.add(start);
             }
         });
         bench.case(format!("{name}, change"), vec![contender])?
     };
     Ok(case.map(|case| {
-        case.against(CHANGE_NS, (1.0, 1.0))
-            .note("longest pair of changes, ns", longest as f64)
-            .note("rules at the end", compiled.len() as f64)
+        let case = case.against(CHANGE_NS, (1.0, 1.0));
+        let case = pairs.note(idle.note(case, "doing nothing"), "pair of changes");
+        case.note("rules at the end", compiled.len() as f64)
     }))
+}
+
+/// How long each of many things took.
+struct Times(Vec<u32>);
+
+impl Times {
+    fn new() -> Self {
+        Self(Vec::with_capacity(1 << 22))
+    }
+
+    fn add(&mut self, start: Instant) -> Duration {
+        let elapsed = start.elapsed();
+        if self.0.len() < self.0.capacity() {
+            self.0
+                .push(u32::try_from(elapsed.as_nanos()).unwrap_or(u32::MAX));
+        }
+        elapsed
+    }
+
+    /// Notes the distribution.
+    fn note(mut self, case: Case, what: &str) -> Case {
+        self.0.sort_unstable();
+        let count = self.0.len();
+        let over = self.0.iter().filter(|&&ns| f64::from(ns) > CHANGE_NS);
+        let over = over.count() as f64;
+        let case = case.note(format!("{what}, times"), count as f64);
+        let shares = [
+            ("fastest", 0),
+            ("50 %", 500_000),
+            ("99 %", 990_000),
+            ("99.9 %", 999_000),
+            ("99.99 %", 999_900),
+            ("longest", 1_000_000),
+        ];
+        let case = shares.into_iter().fold(case, |case, (name, share)| {
+            let at = (count * share / 1_000_000).min(count.saturating_sub(1));
+            let ns = self.0.get(at).map_or(f64::NAN, |&ns| f64::from(ns));
+            case.note(format!("{what}, {name}, ns"), ns)
+        });
+        case.note(format!("{what}, longer than 20 us"), over)
+    }
 }

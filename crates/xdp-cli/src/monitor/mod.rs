@@ -42,11 +42,11 @@ that have a program or a socket; --rules puts rules there for as long as the com
 Who talks to whom is known of labs of other terminals. Elsewhere --talkers has every frame that no rule decides about pass through \
 this command, which costs time, and then goes on to the network stack.
 
+In a terminal, `xdp monitor -i lab:demo --tui` shows all of that full-screen; q leaves.
+
 Examples:
   A lab of another terminal, a line for each queue and second:
     xdp monitor -i lab:demo
-  Full-screen: queues, rules, talkers; q leaves
-    xdp monitor -i lab:demo --tui
   What rules do to a capture, one JSON document a line:
     xdp monitor -i lab:wire=read:in.pcap --rules rules.toml --talkers --interval 200ms -d 1s -o ndjson
   One look, for the textfile collector of Prometheus:

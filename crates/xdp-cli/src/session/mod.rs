@@ -20,8 +20,11 @@ mod server;
 pub(crate) use endpoint::names;
 pub(crate) use held::{Held, Interface};
 pub(crate) use protocol::{
-    Change, InterfaceRules, Listing, Reply, Request, RuleInfo, RuleRecord, Traffic, Watched,
+    Change, InterfaceRules, Listing, Reply, Request, RuleInfo, RuleRecord, Traffic,
 };
+// Labs are on Linux on x86-64 only.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) use protocol::Watched;
 pub(crate) use server::Server;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

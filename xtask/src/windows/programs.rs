@@ -128,7 +128,7 @@ const ICMP_RESPONDER: [Start; 2] = [
 const LOAD_BALANCER: [Start; 2] = [
     start(&["--help"], 0, "Usage: load_balancer"),
     start(
-        &["1", "192.0.2.100:80", "192.0.2.11=02:00:00:00:01:0b"],
+        &["1", "192.0.2.100:80", "192.0.2.11", "02:00:00:00:01:0b"],
         3,
         NO_DRIVER,
     ),

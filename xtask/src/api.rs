@@ -12,6 +12,8 @@ use crate::driver::{root, target_dir};
 const LIST: &str = "crates/xdp/public-api.txt";
 /// Asks for the list to be written instead of compared.
 const BLESS: &str = "XDP_BLESS";
+/// The version of rustdoc's JSON that is read here; it belongs to the toolchain's version.
+const FORMAT: u64 = 57;
 /// Above the items.
 const HEAD: &str = "\
 # The public API of the crate `xdp` with all features, as Linux on x86-64 has it (Windows has `Peer::of`, and no `lab`).
@@ -24,7 +26,15 @@ pub(crate) fn run() -> Result<ExitCode> {
         println!("not compared: {LIST} is of the API that Linux on x86-64 has");
         return Ok(ExitCode::SUCCESS);
     }
-    let now = list(&document()?)?;
+    let document = document()?;
+    let format = format_of(&document)?;
+    if format != FORMAT {
+        println!(
+            "not compared: the rustdoc of this toolchain writes version {format} of its JSON, and {LIST} was made from version {FORMAT}"
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    let now = list(&document)?;
     let path = root().join(LIST);
     if std::env::var_os(BLESS).is_some_and(|value| value == "1") {
         std::fs::write(&path, now).with_context(|| format!("cannot write {}", path.display()))?;
@@ -69,6 +79,18 @@ fn document() -> Result<PathBuf> {
     Ok(target_dir()?.join("doc/xdp.json"))
 }
 
+/// The version of the JSON that rustdoc wrote.
+fn format_of(file: &Path) -> Result<u64> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        format_version: u64,
+    }
+    let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let head: Head = serde_json::from_slice(&text)
+        .with_context(|| format!("{} is not what rustdoc writes", file.display()))?;
+    Ok(head.format_version)
+}
+
 /// One line for each public item, in the order of their names.
 fn list(file: &Path) -> Result<String> {
     let api = public_api::Builder::from_rustdoc_json(file)
@@ -100,6 +122,15 @@ fn changes(before: &str, now: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_of_a_document_is_read_whatever_else_is_new_in_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), r#"{"root": {"new": 1}, "format_version": 58}"#).unwrap();
+        assert_eq!(format_of(file.path()).unwrap(), 58);
+        std::fs::write(file.path(), "[]").unwrap();
+        assert!(format_of(file.path()).is_err());
+    }
 
     #[test]
     fn what_went_and_what_came_is_told() {

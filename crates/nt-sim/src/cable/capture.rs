@@ -1,7 +1,7 @@
 //! Capture files as cables.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek as _, Write as _};
+use std::io::{self, BufReader, BufWriter, Chain, Cursor, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -24,13 +24,16 @@ pub struct CaptureSource {
     reader: Reader,
 }
 
+/// The first bytes, which were looked at, and the rest: a pipe cannot go back to them.
+type Input = BufReader<Chain<Cursor<Vec<u8>>, File>>;
+
 enum Reader {
-    Pcap(Box<PcapReader<BufReader<File>>>),
-    Pcapng(Box<PcapNgReader<BufReader<File>>>),
+    Pcap(Box<PcapReader<Input>>),
+    Pcapng(Box<PcapNgReader<Input>>),
 }
 
 impl CaptureSource {
-    /// Opens a pcap or pcapng file; its first bytes tell which.
+    /// Opens a pcap or pcapng file, which may be a pipe; its first bytes tell which.
     ///
     /// # Errors
     /// If the file cannot be read, is neither, or holds something else than Ethernet.
@@ -50,9 +53,9 @@ impl CaptureSource {
             .take(4)
             .read_to_end(&mut magic)
             .map_err(unreadable)?;
-        file.rewind().map_err(unreadable)?;
-        let file = BufReader::new(file);
-        let reader = if magic == SECTION_HEADER {
+        let is_pcapng = magic == SECTION_HEADER;
+        let file = BufReader::new(Cursor::new(magic).chain(file));
+        let reader = if is_pcapng {
             Reader::Pcapng(Box::new(
                 PcapNgReader::new(file).map_err(|error| damaged(error.to_string()))?,
             ))

@@ -2,7 +2,10 @@
 //!
 //! Names are compared without regard to case, as the scripts that call these tools expect.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+#[cfg(windows)]
+pub mod restricted;
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -153,6 +156,11 @@ impl From<xdp::Error> for Failure {
     fn from(error: xdp::Error) -> Self {
         Self::Xdp(error)
     }
+}
+
+/// The failure of something that the system was asked for.
+pub fn cannot(what: &str) -> impl FnOnce(std::io::Error) -> Failure {
+    move |error| Failure::Other(format!("cannot {what}: {error}"))
 }
 
 impl From<String> for Failure {

@@ -44,7 +44,7 @@ const TABLE: &[Row] = &[
     row("panic-paths", true, Unsafe::Forbid),
     row("xtask", true, Unsafe::Forbid),
     row("tests", true, Unsafe::Forbid),
-    row("named-args", true, Unsafe::Forbid),
+    row("named-args", true, Unsafe::Deny),
     row("icmp_responder", true, Unsafe::Forbid),
     row("load_balancer", true, Unsafe::Forbid),
     row("rxfilter", true, Unsafe::Forbid),

@@ -146,16 +146,6 @@ fn run(example: &str, folder: &Path) -> Option<Output> {
             "ip link add veth1 type veth peer name peer1 && ip link add veth2 type veth peer name peer2 && \
              for i in veth1 veth2 peer1 peer2; do ip link set $i up; done && exec {example}"
         )
-    } else if example.contains("--tui") {
-        // It draws on terminals only: it gets one, on which somebody types `q`.
-        if !has("script") {
-            eprintln!("skipped, there is no script to make a terminal: {example}");
-            return None;
-        }
-        format!(
-            "(sleep 1; printf q; sleep 1) | \
-             script -qec 'stty cols 100 rows 30; TERM=xterm exec {example}' /dev/null"
-        )
     } else if foreign(example).is_empty() && !example.contains('>') {
         // The signal that ends it is for the command, not for a shell around it.
         format!("exec {example}")

@@ -20,6 +20,10 @@ pub enum Exit {
     NotPermitted,
     /// The interface cannot do this.
     NotSupported,
+    /// There is no such interface.
+    NoSuchInterface,
+    /// Somebody else uses the queue in a way that does not go together.
+    Busy,
     /// Ctrl-C ended it.
     Interrupted,
 }
@@ -36,6 +40,8 @@ impl Exit {
             Self::DriverAbsent => 3,
             Self::NotPermitted => 4,
             Self::NotSupported => 5,
+            Self::NoSuchInterface => 6,
+            Self::Busy => 7,
             Self::Interrupted => 130,
         }
     }
@@ -49,6 +55,8 @@ impl Exit {
             3 => Self::DriverAbsent,
             4 => Self::NotPermitted,
             5 => Self::NotSupported,
+            6 => Self::NoSuchInterface,
+            7 => Self::Busy,
             130 => Self::Interrupted,
             _ => Self::Failed,
         }

@@ -87,7 +87,7 @@ Variables: XDP_INTERFACE (--interface), XDP_LOG (--log), XDP_CONFIG (--config), 
 sessions are found), NO_COLOR and CLICOLOR_FORCE.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no driver or one that cannot be used, 4 not permitted, 5 not supported by the interface, \
-130 ended by Ctrl-C.";
+6 no such interface, 7 in use by somebody else, 130 ended by Ctrl-C.";
 
 #[derive(Subcommand)]
 enum Command {

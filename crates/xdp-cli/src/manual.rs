@@ -152,7 +152,8 @@ pub fn markdown(definition: Command) -> String {
          A file of the program that is called `xdp-filter` acts as `xdp filter`, and so with every other subcommand.\n\n\
          | exit code | meaning |\n|---|---|\n\
          | 0 | done |\n| 1 | failed |\n| 2 | the arguments make no sense |\n| 3 | the driver is not there, or has the wrong version |\n\
-         | 4 | not permitted |\n| 5 | not supported by this interface |\n| 130 | ended by Ctrl-C |\n\n\
+         | 4 | not permitted |\n| 5 | not supported by this interface |\n| 6 | no such interface |\n\
+         | 7 | in use by somebody else |\n| 130 | ended by Ctrl-C |\n\n\
          | environment | meaning |\n|---|---|\n\
          | `XDP_INTERFACE` | interface to use when none is named with `-i` |\n\
          | `XDP_DRIVER` | driver file that labs boot |\n\

@@ -8,6 +8,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use xdp::lab::Lab;
+use xdp::{Match, Program, Socket, Umem};
+use xdp_cli::error::Failure;
 
 const CAPTURE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -209,6 +212,41 @@ fn a_filter_without_rules_ends() {
     assert!(filter(&["list"]).1.contains("no session"));
 }
 
+/// Those who want a queue in different ways are different programs, and a lab is of one: so the queue is taken here.
+#[test]
+fn a_busy_queue_has_its_own_message_and_code() {
+    let address = "lab:".parse().expect("an address");
+    let lab = Lab::builder(&address).or_linked(xdp_driver::DriverEntry);
+    let lab = lab.boot().expect("the lab boots");
+    let interface = lab.interface(0);
+    let program = Program::builder(&interface)
+        .queue(0)
+        .rule(Match::all().pass());
+    let program = program.attach().expect("the queue is free");
+    let umem = Umem::builder(&interface)
+        .frames(16)
+        .build()
+        .expect("memory");
+    let socket = || Socket::builder(&interface, &umem).queue(0).rx_checksums();
+    let failure = Failure::from(socket().open().expect_err("the program has the queue"));
+    let (what, _, hint) = failure.parts();
+    assert_eq!(failure.exit().code(), 7, "{what}");
+    assert!(what.contains("queue 0 of nic0"), "{what}");
+    assert!(
+        what.contains("the queue is in use without it, by a program or another socket"),
+        "{what}"
+    );
+    assert!(
+        hint.is_some_and(|hint| hint.contains("close what uses it")),
+        "{hint:?}"
+    );
+    program.detach();
+    drop(socket().open().expect("the queue is free again"));
+    drop((umem, interface));
+    let report = lab.finish().expect("the lab ends");
+    assert!(report.is_clean(), "{report}");
+}
+
 #[test]
 fn what_is_wrong_has_its_own_message_and_code() {
     let apply = |more: &[&'static str]| -> Vec<&'static str> {
@@ -220,7 +258,21 @@ fn what_is_wrong_has_its_own_message_and_code() {
         (vec!["interfaces"], 3, "lab:"),
         (apply(&["-i", "lab:driver=/no/such.sys"]), 3, "/no/such.sys"),
         // The interface is not there.
-        (apply(&["-i", "lab:nic=nic9"]), 1, "nic9"),
+        (apply(&["-i", "lab:nic=nic9"]), 6, "nic9"),
+        // Somebody has it already, in another way.
+        (
+            vec![
+                "forward",
+                "-i",
+                "lab:queues=2",
+                "--to",
+                "lab:queues=4",
+                "-d",
+                "1s",
+            ],
+            7,
+            "a lab runs in this process, with other options",
+        ),
         (
             apply(&["-i", "lab:other"]),
             1,

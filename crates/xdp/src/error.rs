@@ -32,13 +32,15 @@ pub enum Kind {
 
 impl Kind {
     /// The exit code with which the `xdp` command and the samples end for it: 3 without a driver, 4 when it is not
-    /// permitted, 5 when it is not supported, 1 otherwise.
+    /// permitted, 5 when it is not supported, 6 without the interface, 7 when somebody else uses it, 1 otherwise.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::DriverAbsent => 3,
             Self::NotPermitted => 4,
             Self::NotSupported => 5,
+            Self::NoSuchInterface => 6,
+            Self::Busy => 7,
             _ => 1,
         }
     }

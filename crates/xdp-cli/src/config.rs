@@ -82,7 +82,8 @@ fn read(arguments: &[OsString]) -> Result<Option<(PathBuf, String)>, Failure> {
     for file in usual_places() {
         match std::fs::read_to_string(&file) {
             Ok(text) => return Ok(Some((file, text))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            // Not there; or in a home folder that this user may not enter, as under sudo or in a service: not theirs.
+            Err(_) if file.symlink_metadata().is_err() => {}
             Err(error) => return Err(Failure::reading(&file, &error)),
         }
     }

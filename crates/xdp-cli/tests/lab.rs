@@ -324,10 +324,20 @@ fn an_end_that_is_not_there_is_refused() {
 }
 
 #[test]
+fn the_linked_driver_runs_whatever_file_is_named() {
+    let output = lab(&["--linked", "--driver", "no such file.sys", "-d", "1ms"]);
+    assert_succeeds(&output);
+    assert_refused(
+        &["--driver", "no such file.sys", "-d", "1ms"],
+        3,
+        "no such file.sys",
+    );
+}
+
+#[test]
 fn arguments_that_make_no_sense_are_refused() {
     assert_refused(&["--linked", "--cpus", "0"], 2, "1..=64");
     assert_refused(&["--linked", "--wire", "eth0"], 2, "an end is none");
-    assert_refused(&["--linked", "--driver", "x.sys"], 2, "cannot be used with");
     assert_refused(
         &["--linked", "--seed", "1", "--wire", "if:eth0"],
         2,

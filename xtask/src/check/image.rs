@@ -7,11 +7,12 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::{
-    ImageNtHeaders, ImageOptionalHeader, Import as ObjectImport, PeFile64,
+    ImageNtHeaders, ImageOptionalHeader, Import as ObjectImport, PeFile64, ResourceDirectory,
     ResourceDirectoryEntryData, ResourceNameOrId,
 };
 
 use super::checksum;
+use crate::driver::events::template::WEVT_TEMPLATE;
 
 /// `VS_FIXEDFILEINFO::dwSignature`, as it lies in the file.
 const FIXED_INFO_SIGNATURE: [u8; 4] = 0xFEEF_04BD_u32.to_le_bytes();
@@ -38,6 +39,10 @@ pub(super) struct Image<'a> {
     pub(super) relocations: Result<usize, String>,
     /// File version of the version resource.
     pub(super) version: Option<[u16; 4]>,
+    /// The resource with the description of the events.
+    pub(super) events: Option<&'a [u8]>,
+    /// The table of texts.
+    pub(super) messages: Option<&'a [u8]>,
 }
 
 /// One section.
@@ -124,6 +129,15 @@ impl<'a> Image<'a> {
             functions_error,
             relocations: count_relocations(&file).map_err(|error| format!("{error:#}")),
             version: read_version(&file),
+            events: read_resource(&file, |kind, tree| match kind {
+                ResourceNameOrId::Name(name) => name
+                    .to_string_lossy(tree)
+                    .is_ok_and(|name| name == WEVT_TEMPLATE),
+                ResourceNameOrId::Id(_) => false,
+            }),
+            messages: read_resource(&file, |kind, _| {
+                matches!(kind, ResourceNameOrId::Id(pe::RT_MESSAGETABLE))
+            }),
         })
     }
 
@@ -285,19 +299,23 @@ fn count_relocations(file: &PeFile64<'_>) -> Result<usize> {
     Ok(count)
 }
 
-fn read_version(file: &PeFile64<'_>) -> Option<[u16; 4]> {
+/// The first resource of a type.
+fn read_resource<'a>(
+    file: &PeFile64<'a>,
+    wanted: impl Fn(ResourceNameOrId, ResourceDirectory<'a>) -> bool,
+) -> Option<&'a [u8]> {
     let sections = file.section_table();
     let directory = file
         .data_directories()
         .resource_directory(file.data(), &sections)
         .ok()??;
     let types = directory.root().ok()?;
-    let versions = types
+    let found = types
         .entries
         .iter()
-        .find(|entry| matches!(entry.name_or_id(), ResourceNameOrId::Id(pe::RT_VERSION)))?;
+        .find(|entry| wanted(entry.name_or_id(), directory))?;
     // Type, then name, then language.
-    let ResourceDirectoryEntryData::Table(names) = versions.data(directory).ok()? else {
+    let ResourceDirectoryEntryData::Table(names) = found.data(directory).ok()? else {
         return None;
     };
     let ResourceDirectoryEntryData::Table(languages) =
@@ -310,7 +328,13 @@ fn read_version(file: &PeFile64<'_>) -> Option<[u16; 4]> {
         return None;
     };
     let data = sections.pe_data_at(file.data(), leaf.offset_to_data.get(LE))?;
-    let data = data.get(..leaf.size.get(LE) as usize)?;
+    data.get(..leaf.size.get(LE) as usize)
+}
+
+fn read_version(file: &PeFile64<'_>) -> Option<[u16; 4]> {
+    let data = read_resource(file, |kind, _| {
+        matches!(kind, ResourceNameOrId::Id(pe::RT_VERSION))
+    })?;
     let at = data
         .windows(4)
         .position(|window| window == FIXED_INFO_SIGNATURE)?;

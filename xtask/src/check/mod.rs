@@ -3,6 +3,7 @@
 //! Works on any driver, not only on ours. It prints what the file is, then one line per defect.
 
 pub(crate) mod checksum;
+mod events;
 mod facts;
 mod image;
 mod panic_sites;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use object::pe;
 
+use super::events;
 use super::facts::{self, First};
 use super::image::{Function, Image};
 
@@ -109,6 +110,9 @@ pub(super) fn check(image: &Image<'_>) -> Vec<Defect> {
     imports(image, &mut fail);
     if image.version.is_none() {
         fail("version", "there is no version resource".into());
+    }
+    for what in events::check(image) {
+        fail("events", what);
     }
     defects
 }

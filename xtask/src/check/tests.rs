@@ -87,9 +87,30 @@ impl Planter {
         self.bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
     }
 
+    fn find(&self, wanted: &[u8]) -> usize {
+        find(&self.bytes, wanted)
+    }
+
+    /// Gives a type of resources another number.
+    fn change_resource_type(&mut self, from: u32, to: u32) {
+        let tree = self.offset_of(self.directory(pe::IMAGE_DIRECTORY_ENTRY_RESOURCE));
+        let entry = (0..3)
+            .map(|index| tree + 16 + 8 * index)
+            .find(|at| self.bytes[*at..][..4] == from.to_le_bytes())
+            .expect("the type is there");
+        self.put(entry, &to.to_le_bytes());
+    }
+
     fn put(&mut self, offset: usize, value: &[u8]) {
         self.bytes[offset..offset + value.len()].copy_from_slice(value);
     }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> usize {
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+        .expect("it is in the file")
 }
 
 /// A defect: the rule that must fire, part of its message, and how it is planted.
@@ -184,7 +205,67 @@ const PLANTS: &[Plant] = &[
         );
     }),
     ("version", "no version resource", |file| {
-        file.drop_directory(pe::IMAGE_DIRECTORY_ENTRY_RESOURCE)
+        file.change_resource_type(16, 17)
+    }),
+    ("events", "no message table", |file| {
+        file.change_resource_type(11, 12)
+    }),
+    ("events", "no WEVT_TEMPLATE resource", |file| {
+        let name: Vec<u8> = "WEVT_TEMPLATE".bytes().flat_map(|c| [c, 0]).collect();
+        let at = file.find(&name);
+        file.put(at, b"X");
+    }),
+    ("events", "there is no KEYW", |file| {
+        let at = file.find(b"KEYW");
+        file.put(at, b"QEYW");
+    }),
+    ("events", "event 1 is missing", |file| {
+        let at = file.find(b"EVNT") + 16;
+        file.put(at, &99_u16.to_le_bytes());
+    }),
+    ("events", "event 1 is not as in the manifest", |file| {
+        let at = file.find(b"EVNT") + 16;
+        file.put(at + 3, &[17]);
+    }),
+    ("events", "event 1 is missing", |file| {
+        let at = file.find(b"EVNT") + 16;
+        file.put(at + 2, &[1]);
+    }),
+    ("events", "another level or opcode", |file| {
+        let at = file.find(b"EVNT") + 16;
+        file.put(at + 4, &[25]);
+    }),
+    ("events", "event 1 refers to other keywords", |file| {
+        let at = file.find(b"EVNT") + 16;
+        file.bytes[at + 8] ^= 1;
+    }),
+    ("events", "template 0 has other fields", |file| {
+        // The one field's type of display.
+        let at = file.find(b"TEMP") + 16;
+        let items = u32::from_le_bytes(file.bytes[at..][..4].try_into().expect("four bytes"));
+        let start = file.find(b"CRIM");
+        file.put(start + items as usize + 5, &[8]);
+    }),
+    ("events", "other fields than its list", |file| {
+        let at = file.find(b"TEMP") + 16;
+        let items = u32::from_le_bytes(file.bytes[at..][..4].try_into().expect("four bytes"));
+        let start = file.find(b"CRIM");
+        file.put(start + items as usize + 4, &[8]);
+    }),
+    ("events", "the keywords are not those", |file| {
+        let name: Vec<u8> = "Generic".bytes().flat_map(|c| [c, 0]).collect();
+        let at = file.find(b"KEYW");
+        let at = at + find(&file.bytes[at..], &name);
+        file.put(at, b"K");
+    }),
+    ("events", "the provider has another GUID", |file| {
+        let at = file.find(b"CRIM") + 16;
+        file.bytes[at] ^= 1;
+    }),
+    ("events", "other texts than the manifest", |file| {
+        let text: Vec<u8> = "Information\r".bytes().flat_map(|c| [c, 0]).collect();
+        let at = file.find(&text);
+        file.put(at, b"i");
     }),
     ("version", "no version resource", |file| {
         let signature = 0xFEEF_04BD_u32.to_le_bytes();

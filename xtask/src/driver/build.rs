@@ -109,8 +109,8 @@ fn rustc_flags(toolchain: &Toolchain) -> Vec<String> {
 /// its signature the image) does not depend on where that folder is.
 fn link(arch: Arch, toolchain: &Toolchain, folder: &Path) -> Result<()> {
     let out = arch.name();
-    let resource = format!("{out}/version.res");
-    std::fs::write(folder.join(&resource), version::resource_file())
+    let resource = format!("{out}/resources.res");
+    std::fs::write(folder.join(&resource), version::resource_file()?)
         .with_context(|| format!("cannot write {resource}"))?;
     let anchor = format!("{out}/anchor.obj");
     std::fs::write(folder.join(&anchor), anchor::object_file(arch, ENTRY)?)

@@ -1,10 +1,11 @@
 //! Builds `xdp.sys` on any machine: cargo makes a static library for a Windows target, rust-lld links it as a kernel
 //! image, and the checksum that the linker leaves empty is filled in.
 //!
-//! Nothing of Microsoft's kits takes part: imports are `raw-dylib`, the version resource is written here.
+//! Nothing of Microsoft's kits takes part: imports are `raw-dylib`, the resources (version, events) are written here.
 
 mod anchor;
 pub(crate) mod build;
+pub(crate) mod events;
 pub(crate) mod toolchain;
 pub(crate) mod version;
 

@@ -1,6 +1,10 @@
-//! The version resource of the image, as a compiled resource file (`.res`) that the linker takes.
+//! The resources of the image, as a compiled resource file (`.res`) that the linker takes, and the one with the version.
 
 use std::borrow::Cow;
+
+use anyhow::Result;
+
+use super::events::{self, messages, template};
 
 /// `VOS_NT_WINDOWS32`.
 const FILE_OS_NT: u32 = 0x0004_0004;
@@ -15,23 +19,46 @@ const LANGUAGE_EN_US: u16 = 0x0409;
 const CODE_PAGE_UNICODE: u16 = 1200;
 
 /// The whole `.res` file.
-pub(super) fn resource_file() -> Vec<u8> {
-    let info = version_info();
+pub(super) fn resource_file() -> Result<Vec<u8>> {
+    let (provider, texts) = events::described()?;
     let mut file = Vec::new();
     // A 32-bit resource file starts with an empty entry.
-    entry(&mut file, 0, 0, 0, 0, &[]);
-    // Memory flags MOVEABLE | PURE, as resource compilers write them.
-    entry(&mut file, RT_VERSION, 1, 0x0030, LANGUAGE_EN_US, &info);
-    file
+    entry(&mut file, &number(0), 0, 0, 0, &[]);
+    for (kind, data) in [
+        (
+            utf16(template::WEVT_TEMPLATE),
+            template::resource(&provider),
+        ),
+        (number(messages::RT_MESSAGETABLE), messages::table(&texts)),
+        (number(RT_VERSION), version_info()),
+    ] {
+        // Memory flags MOVEABLE | PURE, as resource compilers write them.
+        entry(&mut file, &kind, 1, 0x0030, LANGUAGE_EN_US, &data);
+    }
+    Ok(file)
 }
 
-fn entry(file: &mut Vec<u8>, kind: u16, name: u16, memory_flags: u16, language: u16, data: &[u8]) {
-    let header_size = 32_u32;
+/// A type of resources that has a number.
+fn number(kind: u16) -> Vec<u8> {
+    [0xFFFF, kind]
+        .into_iter()
+        .flat_map(u16::to_le_bytes)
+        .collect()
+}
+
+fn entry(
+    file: &mut Vec<u8>,
+    kind: &[u8],
+    name: u16,
+    memory_flags: u16,
+    language: u16,
+    data: &[u8],
+) {
+    let mut ids = [kind, &number(name)].concat();
+    pad(&mut ids);
     file.extend(size(data).to_le_bytes());
-    file.extend(header_size.to_le_bytes());
-    for id in [0xFFFF, kind, 0xFFFF, name] {
-        file.extend(id.to_le_bytes());
-    }
+    file.extend((24 + size(&ids)).to_le_bytes());
+    file.extend(ids);
     file.extend(0_u32.to_le_bytes()); // DataVersion
     file.extend(memory_flags.to_le_bytes());
     file.extend(language.to_le_bytes());

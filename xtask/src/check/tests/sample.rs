@@ -8,6 +8,7 @@ use object::write::pe::{NtHeaders, Writer};
 
 use crate::check::checksum;
 use crate::check::panic_sites::PANIC_STOP_CODE;
+use crate::driver::events::{self, messages, template};
 use crate::driver::version;
 
 const TEXT: u32 = 0x1000;
@@ -198,27 +199,44 @@ fn import_section() -> ImportSection {
     }
 }
 
-/// A resource tree with one leaf: the version.
+/// A resource tree with three leaves: what the events are, their texts, and the version.
 fn resource_section(address: u32) -> Vec<u8> {
-    let info = version::version_info();
-    let mut bytes = Vec::new();
-    let next_level = |level: u32| 0x8000_0000 | (24 * level);
-    for (id, target) in [
-        (u32::from(version::RT_VERSION), next_level(1)),
-        (1, next_level(2)),
-        (0x409, 72),
-    ] {
-        bytes.extend(
-            [0_u32, 0, 0, 1 << 16, id, target]
-                .iter()
-                .flat_map(|word| word.to_le_bytes()),
-        );
+    let (provider, texts) = events::described().expect("the manifest");
+    let name: Vec<u8> = template::WEVT_TEMPLATE
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let count = name.len() as u16 / 2;
+    let name = [&count.to_le_bytes()[..], &name, &[0; 4]].concat();
+    let words = |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|w| w.to_le_bytes()).collect() };
+    let leaves = [
+        (0, template::resource(&provider)),
+        (messages::RT_MESSAGETABLE, messages::table(&texts)),
+        (version::RT_VERSION, version::version_info()),
+    ];
+    // The list of types, then for each one of names and one of languages, then where the data are, the name, the data.
+    let (below, descriptions) = (16 + 8 * 3, 16 + 8 * 3 + 48 * 3);
+    let name_at = descriptions + 16 * 3;
+    let mut data_at = (name_at + name.len() as u32).next_multiple_of(8);
+    let mut bytes = words(&[0, 0, 0, 1 | 2 << 16]);
+    let (mut lists, mut entries, mut data) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, (id, content)) in (0_u32..).zip(&leaves) {
+        let id = match *id {
+            0 => 0x8000_0000 | name_at,
+            id => id.into(),
+        };
+        let names = below + 48 * index;
+        bytes.extend(words(&[id, 0x8000_0000 | names]));
+        lists.extend(words(&[0, 0, 0, 1 << 16, 1, 0x8000_0000 | (names + 24)]));
+        lists.extend(words(&[0, 0, 0, 1 << 16, 0x409, descriptions + 16 * index]));
+        entries.extend(words(&[address + data_at, content.len() as u32, 0, 0]));
+        let padded = content.len().next_multiple_of(8);
+        data.extend(content);
+        data.resize(data.len() + padded - content.len(), 0);
+        data_at += padded as u32;
     }
-    bytes.extend(
-        [address + 88, info.len() as u32, 0, 0]
-            .iter()
-            .flat_map(|word| word.to_le_bytes()),
-    );
-    bytes.extend(info);
+    bytes.extend([lists, entries, name].concat());
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    bytes.extend(data);
     bytes
 }

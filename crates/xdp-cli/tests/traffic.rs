@@ -376,7 +376,7 @@ fn wrong_values_of_forward_name_what_is_right() {
         ),
         (
             &["--to", "lab:queues=2"],
-            1,
+            7,
             "a lab runs in this process, with other options",
         ),
     ] {

@@ -3,8 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nt_sim::{ClockMode, Driver, Lab, Nic, NicBuilder};
+use xdp_abi::Rule;
 
-use crate::{client::Client, load};
+use crate::{
+    client::Client,
+    load,
+    program::Program,
+    socket::{Setup, Socket},
+};
 
 /// Where the driver reads its settings.
 pub const PARAMETERS: &str = r"\Registry\Machine\System\CurrentControlSet\Services\xdp\Parameters";
@@ -219,6 +225,28 @@ impl<'s> Scene<'s> {
         self.lab
             .side_by_side(bodies)
             .unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// Attaches a program of one rule to the first queue of the NIC.
+    ///
+    /// # Panics
+    /// When the driver refuses it.
+    #[track_caller]
+    pub fn attach(&self, rule: Rule) -> Program<'_> {
+        let program = self.app.program(self.nic).rule(rule).create();
+        program.expect("the program attaches")
+    }
+
+    /// Makes a socket that has all of its memory to receive into.
+    ///
+    /// # Panics
+    /// When the driver refuses it.
+    #[track_caller]
+    pub fn receiver(&self, setup: Setup) -> Socket<'_> {
+        let socket = self.app.socket(self.nic, setup);
+        let socket = socket.expect("the socket is made");
+        socket.fill_all();
+        socket
     }
 
     /// Starts another program.

@@ -242,8 +242,7 @@ fn s10_5_r1_programs_of_several_processes_share_a_queue_and_the_first_match_wins
 fn s10_5_r6_what_is_sent_is_seen_as_it_goes_out() {
     scene(|s| {
         let setup = Setup::rx().rx_hook(HookId::TX_INSPECT);
-        let socket = s.app.socket(s.nic, setup).unwrap();
-        socket.fill_all();
+        let socket = s.receiver(setup);
         let _program = s
             .app
             .program(s.nic)

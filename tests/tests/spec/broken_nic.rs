@@ -33,8 +33,7 @@ fn malformed(s: &Scene<'_>) -> u64 {
 fn a_frame_that_makes_no_sense_fails_its_queue() {
     for misdeed in MALFORMED {
         stage().play(|s| {
-            let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
-            socket.fill_all();
+            let socket = s.receiver(Setup::rx());
             let _program = s
                 .app
                 .program(s.nic)
@@ -97,12 +96,7 @@ fn broken_frames_that_are_only_lent_fail_the_queue_too() {
     for misdeed in MALFORMED {
         stage().play(|s| {
             s.nic.wire().set_layout(Layout::contiguous().resources());
-            let _program = s
-                .app
-                .program(s.nic)
-                .rule(matching::udp_dst(1).l2fwd())
-                .create()
-                .unwrap();
+            let _program = s.attach(matching::udp_dst(1).l2fwd());
             let wire = s.nic.wire();
             wire.misbehave(frames::udp4(1, b"x"), misdeed).unwrap();
             assert_eq!(malformed(s), 1, "{misdeed:?}");
@@ -114,12 +108,7 @@ fn broken_frames_that_are_only_lent_fail_the_queue_too() {
 #[test]
 fn a_broken_frame_is_never_sent_back_with_memory_of_others_behind_it() {
     stage().play(|s| {
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().l2fwd())
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().l2fwd());
         // What the packet had before is not to be seen.
         s.arrive(frames::numbered(1, 1500));
         assert_eq!(s.sent().len(), 1);
@@ -151,14 +140,8 @@ fn without_programs_broken_frames_are_none_of_our_business() {
 #[test]
 fn two_frames_in_a_received_list_are_both_inspected() {
     stage().play(|s| {
-        let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
-        socket.fill_all();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let socket = s.receiver(Setup::rx());
+        let _program = s.attach(matching::all().redirect(&socket.xsk));
         let wire = s.nic.wire();
         let frame = frames::udp4(1, b"twice");
         wire.misbehave(frame.clone(), Misdeed::SecondBuffer)
@@ -172,14 +155,8 @@ fn two_frames_in_a_received_list_are_both_inspected() {
 fn a_wrong_number_of_lists_is_not_relied_upon() {
     for count in [0, 2, 64, u32::MAX] {
         stage().play(|s| {
-            let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
-            socket.fill_all();
-            let _program = s
-                .app
-                .program(s.nic)
-                .rule(matching::udp_dst(1).redirect(&socket.xsk))
-                .create()
-                .unwrap();
+            let socket = s.receiver(Setup::rx());
+            let _program = s.attach(matching::udp_dst(1).redirect(&socket.xsk));
             for port in [1, 2] {
                 let wire = s.nic.wire();
                 let misdeed = Misdeed::WrongCount(count);
@@ -196,8 +173,7 @@ fn a_wrong_number_of_lists_is_not_relied_upon() {
 fn frames_that_come_while_the_adapter_is_paused_go_back() {
     for resources in [false, true] {
         stage().play(|s| {
-            let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
-            socket.fill_all();
+            let socket = s.receiver(Setup::rx());
             let _program = s
                 .app
                 .program(s.nic)

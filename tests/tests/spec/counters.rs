@@ -162,12 +162,7 @@ fn s09_3_2_every_frame_inspected_is_in_one_counter_and_every_loss_has_its_own() 
 #[test]
 fn s09_3_2_s03_6_2_frames_too_short_to_send_back_are_counted() {
     Stage::new().without_rss().play(|s| {
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().l2fwd())
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().l2fwd());
         for size in [13, 14, 60, 1, 13] {
             s.arrive(frames::numbered(size as u32, size));
         }

@@ -103,8 +103,7 @@ fn s06_5_4_a_list_may_have_more_frames_than_are_delivered_at_once() {
     const FRAMES: u32 = 300;
     scene(|s| {
         let setup = on_the_way_out().chunks(256, 512).rx_rings(512, 512);
-        let socket = s.app.socket(s.nic, setup).unwrap();
-        socket.fill_all();
+        let socket = s.receiver(setup);
         let _program = s
             .app
             .program(s.nic)

@@ -84,12 +84,7 @@ fn s06_1_5_s06_11_1_an_adapter_leaves_while_programs_do_nothing() {
     scene(|s| {
         let socket = s.app.socket(s.nic, Setup::rx_tx()).unwrap();
         let _interface = s.app.interface(s.nic.if_index()).unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect(&socket.xsk));
         let _looking = s
             .app
             .program(s.nic)
@@ -112,12 +107,7 @@ fn s06_13_r9_a_reset_with_bound_objects_ends() {
     scene(|s| {
         for _ in 0..3 {
             let socket = s.app.socket(s.nic, Setup::rx_tx()).unwrap();
-            let _program = s
-                .app
-                .program(s.nic)
-                .rule(matching::all().redirect(&socket.xsk))
-                .create()
-                .unwrap();
+            let _program = s.attach(matching::all().redirect(&socket.xsk));
             s.nic.reset().unwrap();
             s.lab.settle().unwrap();
             s.arrive(frames::numbered(1, 60));
@@ -545,12 +535,7 @@ fn s06_2_r2_an_unchanged_mtu_keeps_the_transmit_queues() {
 fn s06_2_r3_a_pause_waits_for_what_is_in_flight() {
     scene(|s| {
         let socket = s.app.socket(s.nic, Setup::tx()).unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().l2fwd())
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().l2fwd());
         for round in 0..5 {
             s.nic.wire().hold();
             socket.send(1, &frames::numbered(round, 60));
@@ -586,12 +571,7 @@ fn s06_11_2_the_driver_unloads_from_under_its_objects() {
     // Open handles keep the image, not the filter: every adapter is detached first.
     scene(|s| {
         let socket = s.app.socket(s.nic, Setup::rx_tx()).unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect(&socket.xsk));
         s.unplug();
         let read = socket.xsk.ring_info();
         assert!(read.is_ok());

@@ -33,8 +33,7 @@ fn with(data: Vec<u8>, info: FrameInfo) -> Frame {
 fn s06_5_2_long_chains_are_taken_in_batches() {
     Stage::new().registry("XdpRxRingSize", 8).play(|s| {
         let setup = Setup::rx().rx_rings(64, 64).chunks(2048, 64);
-        let socket = s.app.socket(s.nic, setup).unwrap();
-        socket.fill_all();
+        let socket = s.receiver(setup);
         let _program = s
             .app
             .program(s.nic)
@@ -103,8 +102,7 @@ fn s06_5_3_r3_frames_of_very_many_pieces_are_delivered() {
 fn s06_5_3_r4_memory_that_cannot_be_mapped_is_a_counted_drop() {
     for layout in [Layout::contiguous(), Layout::split(&[20, 30])] {
         scene(|s| {
-            let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
-            socket.fill_all();
+            let socket = s.receiver(Setup::rx());
             let _program = program(s, matching::udp_dst(1).redirect(&socket.xsk));
             s.nic.wire().set_layout(layout.clone().unmapped());
             let frame = frames::udp4(1, b"to be mapped");

@@ -126,12 +126,7 @@ fn s06_7_4_frames_are_injected_into_the_stack() {
     scene(|s| {
         let setup = Setup::tx().tx_hook(HookId::RX_INJECT);
         let socket = s.app.socket(s.nic, setup).unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().drop())
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().drop());
         s.nic.stack().hold();
         let frame = frames::udp4(53, b"as if received");
         socket.send(3, &frame);

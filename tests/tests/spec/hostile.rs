@@ -270,12 +270,7 @@ fn s10_3_r11_an_adapter_leaves_or_resets_at_any_moment() {
 fn s10_2_r5_port_sets_change_while_they_are_read() {
     scene(|s| {
         let ports = matching::Ports::new(&s.app, &[]);
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::udp_port_set(&ports).drop())
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::udp_port_set(&ports).drop());
         s.side_by_side(&[
             &|| {
                 for n in 0..200 {

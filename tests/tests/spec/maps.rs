@@ -155,12 +155,7 @@ fn s04_r5_unknown_requests_are_not_supported() {
 fn s04_4_s03_5_2_sockets_in_any_state_are_taken_and_get_nothing_until_active() {
     scene(|s| {
         let map = s.app.map().unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect_map(&map))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect_map(&map));
         let unbound = s.app.xsk().unwrap();
         map.insert(0, &unbound).unwrap();
         s.arrive(frames::numbered(1, 60));
@@ -184,8 +179,7 @@ fn s04_4_s03_5_2_sockets_in_any_state_are_taken_and_get_nothing_until_active() {
 fn s04_4_s04_9_a_socket_of_another_queue_gets_nothing() {
     Stage::new().queues(2).play(|s| {
         let map = s.app.map().unwrap();
-        let socket = s.app.socket(s.nic, Setup::rx().queue(1)).unwrap();
-        socket.fill_all();
+        let socket = s.receiver(Setup::rx().queue(1));
         map.insert(0, &socket.xsk).unwrap();
         let _program = s
             .app
@@ -210,8 +204,7 @@ fn s04_4_s04_9_a_socket_of_another_queue_gets_nothing() {
 fn s04_5_a_socket_may_be_in_many_slots_and_maps() {
     scene(|s| {
         let maps = [s.app.map().unwrap(), s.app.map().unwrap()];
-        let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
-        socket.fill_all();
+        let socket = s.receiver(Setup::rx());
         for map in &maps {
             for key in [0, 1, 127] {
                 map.insert(key, &socket.xsk).unwrap();
@@ -239,17 +232,11 @@ fn s04_6_an_entry_outlives_the_handle_of_its_socket_and_delivers_nothing() {
         let map = s.app.map().unwrap();
         let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
         map.insert(0, &socket.xsk).unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect_map(&map))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect_map(&map));
         socket.xsk.close();
         s.arrive(frames::numbered(1, 60));
         assert!(s.passed().is_empty());
-        let next = s.app.socket(s.nic, Setup::rx()).unwrap();
-        next.fill_all();
+        let next = s.receiver(Setup::rx());
         map.insert(0, &next.xsk).unwrap();
         s.arrive(frames::numbered(2, 60));
         assert_eq!(next.received().len(), 1);
@@ -260,15 +247,9 @@ fn s04_6_an_entry_outlives_the_handle_of_its_socket_and_delivers_nothing() {
 fn s04_7_s01_6_r3_a_map_lives_on_while_a_program_uses_it() {
     scene(|s| {
         let map = s.app.map().unwrap();
-        let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
-        socket.fill_all();
+        let socket = s.receiver(Setup::rx());
         map.insert(0, &socket.xsk).unwrap();
-        let program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect_map(&map))
-            .create()
-            .unwrap();
+        let program = s.attach(matching::all().redirect_map(&map));
         map.close();
         s.arrive(frames::numbered(1, 60));
         assert_eq!(socket.received().len(), 1);
@@ -287,12 +268,7 @@ fn s04_8_changes_are_seen_by_the_next_frame() {
         let second = s.app.socket(s.nic, Setup::rx()).unwrap();
         first.fill_all();
         second.fill_all();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect_map(&map))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect_map(&map));
         for round in 0..5 {
             map.insert(0, &first.xsk).unwrap();
             s.arrive(frames::numbered(round, 60));
@@ -312,12 +288,7 @@ fn s04_8_slots_change_under_traffic() {
     for seed in 0..30 {
         Stage::new().seed(seed).play(|s| {
             let map = s.app.map().unwrap();
-            let _program = s
-                .app
-                .program(s.nic)
-                .rule(matching::all().redirect_map(&map))
-                .create()
-                .unwrap();
+            let _program = s.attach(matching::all().redirect_map(&map));
             s.side_by_side(&[
                 &|| {
                     for n in 0..12 {
@@ -326,8 +297,7 @@ fn s04_8_slots_change_under_traffic() {
                 },
                 &|| {
                     for _ in 0..3 {
-                        let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
-                        socket.fill_all();
+                        let socket = s.receiver(Setup::rx());
                         map.insert(0, &socket.xsk).unwrap();
                         map.delete(0).unwrap();
                         socket.xsk.close();

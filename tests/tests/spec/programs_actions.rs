@@ -27,12 +27,7 @@ fn s03_2_1_s03_2_2_the_first_rule_that_matches_decides() {
 #[test]
 fn s03_2_3_programs_are_one_list_in_the_order_of_attaching() {
     scene(|s| {
-        let first = s
-            .app
-            .program(s.nic)
-            .rule(matching::udp_dst(1).pass())
-            .create()
-            .unwrap();
+        let first = s.attach(matching::udp_dst(1).pass());
         let second = s
             .app
             .program(s.nic)
@@ -86,12 +81,7 @@ fn s03_2_3_programs_of_different_processes_share_the_list() {
             .rule(matching::udp_dst(1).pass())
             .create()
             .unwrap();
-        let _dropping = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().drop())
-            .create()
-            .unwrap();
+        let _dropping = s.attach(matching::all().drop());
         s.arrive(frames::udp4(1, b""));
         assert_eq!(s.passed().len(), 1);
         drop(passing);
@@ -104,8 +94,7 @@ fn s03_2_3_programs_of_different_processes_share_the_list() {
 fn s03_2_4_no_frame_is_looked_at_by_a_program_that_was_closed() {
     for seed in 0..30 {
         Stage::new().seed(seed).play(|s| {
-            let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
-            socket.fill_all();
+            let _socket = s.receiver(Setup::rx());
             let closed = AtomicBool::new(false);
             let app = s.client("filter");
             let program = app
@@ -227,12 +216,7 @@ fn s03_2_6_many_rules_on_one_frame_see_the_same_headers() {
 #[test]
 fn s03_6_r0_s06_5_5_dropped_frames_go_nowhere() {
     scene(|s| {
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().drop())
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().drop());
         s.nic
             .wire()
             .send_all((0..100).map(|n| frames::numbered(n, 60).into()))
@@ -277,12 +261,7 @@ fn s03_6_r1_s06_5_5_s06_13_r2_passed_frames_are_unchanged_with_all_that_travels_
 fn s03_6_r2_the_original_is_dropped_whether_or_not_the_copy_succeeded() {
     scene(|s| {
         let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect(&socket.xsk));
         socket.fill([0]);
         for n in 0..3 {
             s.arrive(frames::numbered(n, 60));
@@ -302,12 +281,7 @@ fn swapped(frame: &[u8]) -> Vec<u8> {
 #[test]
 fn s03_6_r3_s06_5_5_s03_6_2_forwarded_frames_go_back_with_swapped_addresses() {
     scene(|s| {
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().l2fwd())
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().l2fwd());
         let layouts = [Layout::contiguous(), Layout::contiguous().resources()]
             .into_iter()
             .chain((1..15).map(|at| Layout::split(&[at])))
@@ -328,12 +302,7 @@ fn s03_6_r3_s06_5_5_s03_6_2_forwarded_frames_go_back_with_swapped_addresses() {
 #[test]
 fn s03_6_2_frames_without_an_ethernet_header_are_dropped() {
     scene(|s| {
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().l2fwd())
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().l2fwd());
         for size in 1..14 {
             for layout in [Layout::contiguous(), Layout::split(&[1, 1])] {
                 s.nic.wire().set_layout(layout);
@@ -436,26 +405,15 @@ fn s03_6_4_s09_3_r1_s09_3_2_every_frame_is_counted_once() {
 fn s03_7_a_single_redirect_of_everything_delivers_everything() {
     scene(|s| {
         let setup = Setup::rx().rx_rings(64, 64).chunks(2048, 64);
-        let socket = s.app.socket(s.nic, setup).unwrap();
-        socket.fill_all();
-        let exclusive = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let socket = s.receiver(setup);
+        let exclusive = s.attach(matching::all().redirect(&socket.xsk));
         let send = |range: std::ops::Range<u32>| {
             let frames = range.map(|n| frames::numbered(n, 60).into());
             s.nic.wire().send_all(frames).unwrap();
         };
         send(0..10);
         // A second program ends the short cut, and its end brings it back.
-        let second = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().drop())
-            .create()
-            .unwrap();
+        let second = s.attach(matching::all().drop());
         send(10..20);
         second.close();
         send(20..30);
@@ -516,14 +474,8 @@ fn s03_8_1_handles_close_in_any_order() {
 #[test]
 fn s03_8_1_frames_for_a_closed_socket_are_dropped() {
     scene(|s| {
-        let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
-        socket.fill_all();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let socket = s.receiver(Setup::rx());
+        let _program = s.attach(matching::all().redirect(&socket.xsk));
         socket.xsk.close();
         for n in 0..5 {
             s.arrive(frames::numbered(n, 60));
@@ -535,24 +487,14 @@ fn s03_8_1_frames_for_a_closed_socket_are_dropped() {
 #[test]
 fn s03_8_2_a_program_does_not_come_back_with_its_interface() {
     scene(|s| {
-        let old = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().drop())
-            .create()
-            .unwrap();
+        let old = s.attach(matching::all().drop());
         s.arrive(frames::numbered(1, 60));
         assert!(s.passed().is_empty());
         s.nic.reset().unwrap();
         s.lab.settle().unwrap();
         s.arrive(frames::numbered(2, 60));
         assert_eq!(s.passed().len(), 1);
-        let new = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().drop())
-            .create()
-            .unwrap();
+        let new = s.attach(matching::all().drop());
         s.arrive(frames::numbered(3, 60));
         assert!(s.passed().is_empty());
         old.close();
@@ -623,8 +565,7 @@ fn s03_8_4_s01_3_r4_programs_have_no_requests() {
 #[test]
 fn s03_5_1_redirects_from_all_queues_deliver_from_the_sockets_own() {
     Stage::new().queues(2).play(|s| {
-        let socket = s.app.socket(s.nic, Setup::rx().queue(1)).unwrap();
-        socket.fill_all();
+        let socket = s.receiver(Setup::rx().queue(1));
         let _program = s
             .app
             .program(s.nic)
@@ -649,12 +590,7 @@ fn s10_3_r14_s03_5_1_a_socket_of_another_interface_gets_nothing() {
         s.lab.settle().unwrap();
         let socket = s.app.socket(&other, Setup::rx()).unwrap();
         socket.fill_all();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect(&socket.xsk));
         s.arrive(frames::numbered(1, 60));
         assert!(s.passed().is_empty());
         assert!(socket.received().is_empty());

@@ -331,12 +331,7 @@ fn s03_3_4_r9_r10_r11_r12_r13_s03_3_6_1_sets_of_ports() {
 fn s03_3_6_2_port_sets_stay_live_and_outlive_their_mapping() {
     scene(|s| {
         let ports = Ports::new(&s.app, &[]);
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::udp_port_set(&ports).drop())
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::udp_port_set(&ports).drop());
         for _ in 0..3 {
             s.arrive(udp4(53, b""));
             assert_eq!(s.passed().len(), 1);
@@ -395,12 +390,7 @@ fn s03_3_4_r17_tcp_control_segments_by_port() {
     scene(|s| {
         for bits in 0..=255_u8 {
             let control = bits & (Tcp::SYN | Tcp::FIN | Tcp::RST) != 0;
-            let program = s
-                .app
-                .program(s.nic)
-                .rule(matching::tcp_control_dst(80).drop())
-                .create()
-                .unwrap();
+            let program = s.attach(matching::tcp_control_dst(80).drop());
             s.arrive(tcp4(80, bits, b""));
             assert_eq!(s.passed().is_empty(), control, "{bits:#010b}");
             program.close();

@@ -179,12 +179,7 @@ fn s06_8_r2_nothing_of_an_earlier_frame_is_in_the_layout() {
         let at = |option| usize::from(socket.xsk.get::<u16>(option).unwrap());
         let layout_at = at(Sockopt::RX_FRAME_LAYOUT_EXTENSION);
         let checksum_at = at(Sockopt::RX_FRAME_CHECKSUM_EXTENSION);
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect(&socket.xsk));
         const IP_OK: u32 = 32;
         const UDP_OK: u32 = 16;
         // One element is used again and again.
@@ -227,14 +222,8 @@ fn s06_8_r2_nothing_of_an_earlier_frame_is_in_the_layout() {
 #[test]
 fn s03_7_s03_6_4_the_only_redirect_of_everything_is_counted_as_one() {
     scene(|s: &Scene<'_>| {
-        let socket = s.app.socket(s.nic, Setup::rx()).unwrap();
-        socket.fill_all();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let socket = s.receiver(Setup::rx());
+        let _program = s.attach(matching::all().redirect(&socket.xsk));
         for n in 0..5 {
             s.arrive(frames::numbered(n, 60));
         }

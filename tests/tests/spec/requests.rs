@@ -230,12 +230,7 @@ fn s01_5_1_a_reference_to_an_object_does_not_keep_its_file() {
         let socket = s.app.socket(s.nic, Setup::rx_tx()).unwrap();
         let map = s.app.map().unwrap();
         map.insert(3, &socket.xsk).unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect(&socket.xsk));
         let ring = socket.xsk.ring_info().unwrap().rx.ring.0 as usize;
         assert!(s.app.memory(ring, 192).is_ok());
         socket.xsk.close();

@@ -394,8 +394,7 @@ fn s08_4_3_queues_follow_the_override() {
     Stage::new().cpus(2).queues(2).play(|s| {
         let interface = s.app.interface(s.nic.if_index()).unwrap();
         interface.set_rss(&table(&[1, 0])).unwrap();
-        let socket = s.app.socket(s.nic, Setup::rx().queue(0)).unwrap();
-        socket.fill_all();
+        let socket = s.receiver(Setup::rx().queue(0));
         let _program = s
             .app
             .program(s.nic)

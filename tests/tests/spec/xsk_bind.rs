@@ -344,12 +344,7 @@ fn s02_11_2_s02_11_4_s02_4_5_a_lost_interface_is_told_on_all_rings_which_stay() 
     scene(|s| {
         use xdp_abi::ring::RingFlags;
         let socket = s.app.socket(s.nic, Setup::rx_tx()).unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect(&socket.xsk));
         socket.fill([0]);
         let frame = frames::numbered(5, 99);
         s.arrive(&frame);
@@ -423,12 +418,7 @@ fn s02_17_the_usual_orders_of_calls_work() {
     scene(|s| {
         // A program may name a socket that is bound; frames drop until it is active.
         let socket = s.app.idle_socket(s.nic, Setup::rx()).unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect(&socket.xsk));
         socket.fill_all();
         s.arrive(frames::numbered(1, 60));
         socket.xsk.activate().unwrap();

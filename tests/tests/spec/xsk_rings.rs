@@ -378,12 +378,7 @@ fn s02_7_1_r8_r9_receive_extensions_come_before_the_first_program_of_the_queue()
         let options = [Sockopt::RX_OFFLOAD_CHECKSUM, Sockopt::RX_OFFLOAD_TIMESTAMP];
         let first = bound(&s.app, s.nic.if_index(), BindFlags::RX);
         first.set(options[0], &1_u32).unwrap();
-        let program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().pass())
-            .create()
-            .unwrap();
+        let program = s.attach(matching::all().pass());
         let late = bound(&s.app, s.nic.if_index(), BindFlags::RX);
         let joined = late.set(options[0], &1_u32);
         assert_eq!(joined, Ok(()), "r8: the queue has it already");

@@ -66,8 +66,7 @@ fn s02_12_3_a_redirected_frame_arrives_in_the_posted_chunk() {
 #[test]
 fn s02_12_1_a_socket_of_another_queue_gets_nothing_and_counts_nothing() {
     Stage::new().queues(2).play(|s| {
-        let socket = s.app.socket(s.nic, Setup::rx().queue(1)).unwrap();
-        socket.fill_all();
+        let socket = s.receiver(Setup::rx().queue(1));
         let _program = redirect_all(s, &socket);
         s.arrive(frames::numbered(1, 60));
         assert!(s.passed().is_empty());

@@ -580,12 +580,7 @@ fn s06_13_r5_s06_2_s02_11_1_another_mtu_ends_the_transmit_side() {
     scene(|s| {
         let sender = s.app.socket(s.nic, Setup::tx()).unwrap();
         let receiver = s.app.socket(s.nic, Setup::rx()).unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(scenarios::matching::all().redirect(&receiver.xsk))
-            .create()
-            .unwrap();
+        let _program = s.attach(scenarios::matching::all().redirect(&receiver.xsk));
         s.nic.set_mtu(1400).unwrap();
         s.lab.settle().unwrap();
         let error = sender.xsk.error(Sockopt::TX_ERROR);

@@ -190,12 +190,7 @@ fn s02_5_1_frames_land_in_unaligned_memory() {
         xsk.size_ring(Sockopt::RX_RING_SIZE, 2).unwrap();
         xsk.size_ring(Sockopt::RX_FILL_RING_SIZE, 2).unwrap();
         xsk.activate().unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&xsk))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect(&xsk));
         let rings = xsk.rings().unwrap();
         rings.fill().push(&3_000_u64);
         let frame = frames::numbered(1, 777);
@@ -215,12 +210,7 @@ fn s02_5_2_the_remainder_of_the_last_chunk_is_out_of_bounds() {
         xsk.size_ring(Sockopt::RX_RING_SIZE, 4).unwrap();
         xsk.size_ring(Sockopt::RX_FILL_RING_SIZE, 4).unwrap();
         xsk.activate().unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&xsk))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect(&xsk));
         let rings = xsk.rings().unwrap();
         rings.fill().push(&4_000_u64);
         s.arrive(frames::numbered(1, 60));
@@ -238,12 +228,7 @@ fn s02_5_2_the_remainder_of_the_last_chunk_is_out_of_bounds() {
 fn s02_5_3_a_chunk_that_is_all_headroom_receives_nothing() {
     scene(|s| {
         let socket = s.app.socket(s.nic, Setup::rx().headroom(2048)).unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect(&socket.xsk));
         socket.fill([0]);
         s.arrive(frames::numbered(1, 100));
         let received = socket.received();
@@ -257,12 +242,7 @@ fn s02_5_3_a_chunk_that_is_all_headroom_receives_nothing() {
 fn s02_5_4_pages_stay_when_the_program_frees_them() {
     scene(|s| {
         let socket = s.app.socket(s.nic, Setup::rx_tx()).unwrap();
-        let _program = s
-            .app
-            .program(s.nic)
-            .rule(matching::all().redirect(&socket.xsk))
-            .create()
-            .unwrap();
+        let _program = s.attach(matching::all().redirect(&socket.xsk));
         socket.fill([0, 2048]);
         let frame = frames::numbered(9, 200);
         socket.umem.write(4096, &frame);

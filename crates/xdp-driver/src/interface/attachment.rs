@@ -74,9 +74,7 @@ impl Attachment {
         };
         self.interface.end_use(hook, passive);
     }
-}
 
-impl Attachment {
     /// What the program's rules have decided on, on each of its queues.
     pub(crate) fn each_hits(&self, passive: Passive<'_>, mut each: impl FnMut(u32, &Hits)) {
         let control = self.interface.control.read(passive);

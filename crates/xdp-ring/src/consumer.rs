@@ -7,6 +7,12 @@ use crate::ring::{Ring, RingError};
 use core::marker::PhantomData;
 use xdp_abi::ring::RingFlags;
 
+/// How many elements behind those that are taken are announced at most.
+const AHEAD_MAX: u32 = 128;
+/// How far ahead of an element that is taken alone lies the one that is announced: as many as are taken while a cache line comes
+/// from another processor.
+const AHEAD_OF_ONE: u32 = 8;
+
 /// The only one that takes elements from a ring.
 #[derive(Debug)]
 pub struct Consumer<M, E> {
@@ -109,6 +115,7 @@ impl<M: RingMemory, E: Element> Consumer<M, E> {
     #[inline]
     pub fn peek(&mut self, wanted: u32) -> Batch<'_, M, E> {
         let count = self.available(wanted);
+        self.announce(count);
         Batch {
             consumer: self,
             count,
@@ -121,6 +128,7 @@ impl<M: RingMemory, E: Element> Consumer<M, E> {
         let count = self.available(u32::try_from(elements.len()).unwrap_or(u32::MAX));
         let elements = elements.get_mut(..count as usize).unwrap_or_default();
         if !elements.is_empty() {
+            self.announce(count);
             self.ring.load(self.next, elements);
             self.release(count);
         }
@@ -130,12 +138,36 @@ impl<M: RingMemory, E: Element> Consumer<M, E> {
     /// Takes one element, unless the ring is empty.
     #[inline]
     pub fn pop_one(&mut self) -> Option<E> {
-        if self.available(1) == 0 {
-            return None;
+        if self.producer == self.next {
+            self.refresh();
+            if self.producer == self.next {
+                return None;
+            }
+        }
+        if self.ring.starts_line(self.next) {
+            self.announce_one();
         }
         let element = self.ring.load_one(self.next)?;
         self.release(1);
         Some(element)
+    }
+
+    /// Announces as many behind the next `count` elements, if they are known to be there: others may be in the middle of being
+    /// written, and would have to be fetched back.
+    #[inline]
+    fn announce(&self, count: u32) {
+        let available = self.ring.size().available(self.producer, self.next);
+        let more = available.saturating_sub(count).min(count).min(AHEAD_MAX);
+        self.ring.expect_loads(self.next.advanced_by(count), more);
+    }
+
+    /// Announces one of them, further on.
+    #[inline]
+    fn announce_one(&self) {
+        if self.ring.size().available(self.producer, self.next) > AHEAD_OF_ONE {
+            self.ring
+                .expect_loads(self.next.advanced_by(AHEAD_OF_ONE), 1);
+        }
     }
 
     #[inline]

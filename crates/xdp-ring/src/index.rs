@@ -69,6 +69,13 @@ impl RingSize {
         self.get().saturating_sub(producer.ahead_of(consumer))
     }
 
+    /// Whether a producer may publish nothing, because the ring is full or the consumer's index cannot be right.
+    #[inline]
+    #[must_use]
+    pub const fn is_full(self, producer: Index, consumer: Index) -> bool {
+        producer.ahead_of(consumer) > self.mask
+    }
+
     /// Whether two indices can belong to a ring of this size.
     #[inline]
     #[must_use]

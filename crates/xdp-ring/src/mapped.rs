@@ -22,29 +22,28 @@ impl ElementWord for AtomicU64 {
         AtomicU64::store(self, value, Ordering::Relaxed);
     }
 
-    /// On x86-64 both at once.
-    #[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
-    #[inline]
-    fn load_pair(words: &[Self; 2]) -> [u64; 2] {
-        // SAFETY: two readable words.
-        unsafe { load_two(words.as_ptr().cast()) }
-    }
-
-    /// As [`Self::load_pair`].
-    #[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
-    #[inline]
-    fn store_pair(words: &[Self; 2], values: [u64; 2]) {
-        // SAFETY: two atomics, which may be written.
-        unsafe { store_two(values, ptr::from_ref(words).cast_mut().cast()) };
-    }
-
-    /// On x86-64 asks for the line with the right to write to it.
+    /// On x86-64 asks for the line with the right to write to it. Assembly, because the compiler makes a prefetch for reading
+    /// of it where it is not told that the processor knows this one; 64-bit Windows demands one that does.
     #[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
     #[inline]
     fn expect_store(&self) {
-        use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        // SAFETY: a hint, which reads and writes nothing; 64-bit Windows demands a processor that knows it.
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(ptr::from_ref(self).cast()) };
+        // SAFETY: a hint, which reads and writes nothing.
+        unsafe {
+            core::arch::asm!(
+                "prefetchw [{word}]",
+                word = in(reg) ptr::from_ref(self).addr(),
+                options(nostack, preserves_flags, nomem),
+            );
+        }
+    }
+
+    /// On x86-64 asks for the line.
+    #[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
+    #[inline]
+    fn expect_load(&self) {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, which reads and writes nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(ptr::from_ref(self).cast()) };
     }
 
     /// On x86-64 eight words at a time, which the compiler does not do with atomics by itself.
@@ -81,57 +80,6 @@ impl ElementWord for AtomicU64 {
         for (word, &value) in words.iter().zip(values) {
             ElementWord::store(word, value);
         }
-    }
-}
-
-/// Reads two words. Assembly for the reasons given at [`copy_line`].
-///
-/// # Safety
-///
-/// Two words must be readable at `from`.
-#[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
-#[inline(always)]
-unsafe fn load_two(from: *const u64) -> [u64; 2] {
-    let (first, second);
-    // SAFETY: reads what the caller vouches for, into registers the compiler hands out.
-    unsafe {
-        core::arch::asm!(
-            "movups {pair}, [{from}]",
-            "movq {first}, {pair}",
-            "punpckhqdq {pair}, {pair}",
-            "movq {second}, {pair}",
-            from = in(reg) from,
-            first = out(reg) first,
-            second = lateout(reg) second,
-            pair = out(xmm_reg) _,
-            options(nostack, preserves_flags, readonly),
-        );
-    }
-    [first, second]
-}
-
-/// Writes two words. Assembly for the reasons given at [`copy_line`].
-///
-/// # Safety
-///
-/// Two words must be writable at `to`.
-#[cfg(all(target_arch = "x86_64", not(xdp_ring_plain_words)))]
-#[inline(always)]
-unsafe fn store_two([first, second]: [u64; 2], to: *mut u64) {
-    // SAFETY: writes what the caller vouches for, from registers the compiler hands out.
-    unsafe {
-        core::arch::asm!(
-            "movq {pair}, {first}",
-            "movq {other}, {second}",
-            "punpcklqdq {pair}, {other}",
-            "movups [{to}], {pair}",
-            first = in(reg) first,
-            second = in(reg) second,
-            to = in(reg) to,
-            pair = out(xmm_reg) _,
-            other = out(xmm_reg) _,
-            options(nostack, preserves_flags),
-        );
     }
 }
 

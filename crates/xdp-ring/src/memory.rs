@@ -25,23 +25,13 @@ pub trait ElementWord: Sized {
     /// Writes the word whole.
     fn store(&self, value: u64);
 
-    /// Reads two words, each whole.
-    #[inline]
-    fn load_pair([first, second]: &[Self; 2]) -> [u64; 2] {
-        [first.load(), second.load()]
-    }
-
-    /// Writes two words, each whole.
-    #[inline]
-    fn store_pair(words: &[Self; 2], values: [u64; 2]) {
-        for (word, value) in words.iter().zip(values) {
-            word.store(value);
-        }
-    }
-
     /// Announces that the word, and the cache line around it, will be written soon: a hint.
     #[inline]
     fn expect_store(&self) {}
+
+    /// Announces that the word, and the cache line around it, will be read soon: a hint.
+    #[inline]
+    fn expect_load(&self) {}
 
     /// Reads words one by one, each whole, as many as both sides have.
     #[inline]

@@ -8,7 +8,7 @@ use core::marker::PhantomData;
 
 /// How far ahead of an element that is written lies the one that is announced: as many as are written while a cache line comes
 /// from another processor.
-const AHEAD: u32 = 32;
+const AHEAD: u32 = 64;
 
 /// The only one that publishes elements in a ring.
 #[derive(Debug)]
@@ -97,6 +97,7 @@ impl<M: RingMemory, E: Element> Producer<M, E> {
     #[inline]
     pub fn reserve(&mut self, wanted: u32) -> Slots<'_, M, E> {
         let count = self.free(wanted);
+        self.announce(count);
         Slots {
             producer: self,
             count,
@@ -119,10 +120,16 @@ impl<M: RingMemory, E: Element> Producer<M, E> {
     /// Publishes one element, unless the ring is full.
     #[inline]
     pub fn push_one(&mut self, element: E) -> bool {
-        if self.free(1) == 0 {
-            return false;
+        let size = self.ring.size();
+        if size.is_full(self.next, self.consumer) {
+            self.refresh();
+            if size.is_full(self.next, self.consumer) {
+                return false;
+            }
         }
-        self.announce(1);
+        if self.ring.starts_line(self.next) {
+            self.announce(1);
+        }
         let stored = self.ring.store_one(self.next, element).is_some();
         if stored {
             self.publish(1);
@@ -133,6 +140,7 @@ impl<M: RingMemory, E: Element> Producer<M, E> {
     /// Announces as many elements as are written now, further on, unless the other side may still read there.
     #[inline]
     fn announce(&self, count: u32) {
+        let count = count.min(AHEAD);
         let ahead = self.next.advanced_by(AHEAD);
         if self.ring.size().free(ahead, self.consumer) >= count {
             self.ring.expect_stores(ahead, count);

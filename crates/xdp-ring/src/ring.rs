@@ -57,6 +57,8 @@ pub struct Ring<M> {
     memory: M,
     size: RingSize,
     stride: NonZeroU32,
+    /// Elements that start in one cache line.
+    per_line: NonZeroU32,
 }
 
 impl<M: RingMemory> Ring<M> {
@@ -78,6 +80,7 @@ impl<M: RingMemory> Ring<M> {
             memory,
             size,
             stride: words,
+            per_line: NonZeroU32::new(LINE_WORDS / words).unwrap_or(NonZeroU32::MIN),
         })
     }
 
@@ -179,20 +182,37 @@ impl<M: RingMemory> Ring<M> {
         }
     }
 
+    /// Whether the element at an index is the first that starts in its cache line.
+    #[inline]
+    pub(crate) fn starts_line(&self, index: Index) -> bool {
+        let stride = self.stride.get();
+        self.size.slot(index).wrapping_mul(stride) % LINE_WORDS < stride
+    }
+
     /// Announces that elements from an index on will be written soon. The other side read them when it last came past, so that
     /// their cache lines must be fetched from its processor; announced, they are on their way while others are written.
     #[inline]
     pub(crate) fn expect_stores(&self, first: Index, count: u32) {
-        let stride = self.stride.get();
-        let each = (LINE_WORDS / stride).max(1);
+        self.for_each_line(first, count, M::Word::expect_store);
+    }
+
+    /// Announces that elements from an index on will be read soon, which the other side has just written.
+    #[inline]
+    pub(crate) fn expect_loads(&self, first: Index, count: u32) {
+        self.for_each_line(first, count, M::Word::expect_load);
+    }
+
+    #[inline]
+    fn for_each_line(&self, first: Index, count: u32, announce: impl Fn(&M::Word)) {
+        let stride = self.stride.get() as usize;
         let memory = self.memory.elements();
         let mut at = 0;
         while at < count {
-            let slot = self.size.slot(first.advanced_by(at));
-            if let Some(word) = memory.get(slot as usize * stride as usize) {
-                word.expect_store();
+            let slot = self.size.slot(first.advanced_by(at)) as usize;
+            if let Some(word) = memory.get(slot * stride) {
+                announce(word);
             }
-            at += each;
+            at += self.per_line.get();
         }
     }
 
@@ -237,13 +257,6 @@ impl<M: RingMemory> Ring<M> {
     #[inline]
     pub(crate) fn store_one<E: Element>(&self, index: Index, element: E) -> Option<()> {
         let words = self.value_words::<E>(index)?;
-        if let (Ok(words), Ok(values)) = (
-            words.try_into(),
-            element::words(slice::from_ref(&element)).try_into(),
-        ) {
-            M::Word::store_pair(words, values);
-            return Some(());
-        }
         for (word, &value) in words.iter().zip(element::words(slice::from_ref(&element))) {
             word.store(value);
         }
@@ -255,13 +268,6 @@ impl<M: RingMemory> Ring<M> {
     pub(crate) fn load_one<E: Element>(&self, index: Index) -> Option<E> {
         let words = self.value_words::<E>(index)?;
         let mut element = E::new_zeroed();
-        if let (Ok(words), Ok(values)) = (
-            words.try_into(),
-            <&mut [u64; 2]>::try_from(element::words_mut(slice::from_mut(&mut element))),
-        ) {
-            *values = M::Word::load_pair(words);
-            return Some(element);
-        }
         for (word, value) in words
             .iter()
             .zip(element::words_mut(slice::from_mut(&mut element)))

@@ -23,6 +23,8 @@ pub(crate) trait Address: Copy + Eq + Default {
     fn ones(self) -> u32;
     /// Returns `count` (at most 16) bits from `position`, which is not the end; bits behind the end are zero.
     fn bits(self, position: u32, count: u32) -> usize;
+    /// Does the same where `count` is not zero.
+    fn some_bits(self, position: u32, count: u32) -> usize;
     /// Returns the address with `bits` (`count` of them) put at `position`, which must hold zeros.
     fn with_bits(self, position: u32, count: u32, bits: usize) -> Self;
     fn keyed(self, number: u32) -> Self::Key;
@@ -73,6 +75,11 @@ impl Address for u32 {
     fn bits(self, position: u32, count: u32) -> usize {
         // A position is less than 32.
         (self.wrapping_shl(position)).unbounded_shr(32u32.wrapping_sub(count)) as usize
+    }
+
+    #[inline]
+    fn some_bits(self, position: u32, count: u32) -> usize {
+        (self.wrapping_shl(position)).wrapping_shr(32u32.wrapping_sub(count)) as usize
     }
 
     #[inline]
@@ -180,6 +187,19 @@ impl Address for V6 {
             self.low.unbounded_shl(position.wrapping_sub(64))
         };
         top.unbounded_shr(64u32.wrapping_sub(count)) as usize
+    }
+
+    #[inline]
+    fn some_bits(self, position: u32, count: u32) -> usize {
+        let top = if position == 0 {
+            self.high
+        } else if position < 64 {
+            // Bits of the lower word move in behind those of the upper one.
+            self.high.wrapping_shl(position) | self.low.wrapping_shr(64u32.wrapping_sub(position))
+        } else {
+            self.low.wrapping_shl(position)
+        };
+        top.wrapping_shr(64u32.wrapping_sub(count)) as usize
     }
 
     #[inline]
@@ -305,6 +325,7 @@ mod tests {
             }
             let mut copy = A::default();
             for position in (0..A::BITS).step_by(4) {
+                assert_eq!(a.some_bits(position, 4), a.bits(position, 4));
                 copy = copy.with_bits(position, 4, a.bits(position, 4));
             }
             assert_eq!(copy, a);

@@ -13,7 +13,8 @@
 
 use crate::NONE;
 use crate::classifier::{Classifier, Hit};
-use crate::find::{Flow4, low};
+use crate::find::low;
+use crate::glance::Flow4;
 use crate::pattern::{PortSet, any_udp_ports};
 use crate::plan::Class;
 use crate::store::Store;

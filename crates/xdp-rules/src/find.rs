@@ -2,104 +2,28 @@
 
 use crate::NONE;
 use crate::address::V6;
-use crate::cids::Cids;
 use crate::classifier::{Classifier, Hit};
+use crate::glance::{Flow4, Flow6, Segment};
 use crate::hash::Key;
-use crate::index::{ByPrefix, Exact};
-use crate::masks::ByMask;
 use crate::pattern::{self, Pattern, PortSet, tcp_ports4, tcp_ports6, udp_ports4, udp_ports6};
 use crate::plan::Class;
 use crate::port_sets::PortSets;
+use crate::searches::{Apart, InPlace, Way, mask};
 use crate::store::Store;
-use crate::tables::{Step, Tuple4, Tuple6};
+use crate::tables::Step;
 use xdp_abi::Port;
-use xdp_packet::{
-    Depth, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Facts, Frame, Icmp, Ipv6, Packet, Quic, Scratch,
-    protocol,
-};
-
-/// What searches need of IPv4 UDP; in `ports` the source port comes first.
-#[derive(Clone, Copy)]
-pub(crate) struct Flow4<'p> {
-    pub(crate) from: u32,
-    pub(crate) to: u32,
-    pub(crate) ports: u32,
-    pub(crate) payload: &'p [u8],
-}
-
-impl<'p> Flow4<'p> {
-    /// Recognises IPv4 UDP.
-    #[inline]
-    pub(crate) fn of(bytes: &'p [u8]) -> Option<Self> {
-        let (head, payload) = bytes.split_first_chunk::<42>()?;
-        if !is_udp4(head) {
-            return None;
-        }
-        let [.., a, b, c, d, e, f, g, h, i, j, k, l, _, _, _, _] = *head;
-        Some(Self {
-            from: u32::from_be_bytes([a, b, c, d]),
-            to: u32::from_be_bytes([e, f, g, h]),
-            ports: u32::from_be_bytes([i, j, k, l]),
-            payload,
-        })
-    }
-
-    /// Recognises IPv6 UDP, and tells its ports.
-    #[inline]
-    pub(crate) fn ports_of_6(bytes: &'p [u8]) -> Option<Self> {
-        let Flow6 { ports, payload, .. } = Flow6::of(bytes)?;
-        Some(Self {
-            from: 0,
-            to: 0,
-            ports,
-            payload,
-        })
-    }
-
-    /// Returns the source address and, in the lower half, the destination address.
-    #[inline]
-    pub(crate) const fn addresses(&self) -> u64 {
-        (self.from as u64) << 32 | self.to as u64
-    }
-}
-
-/// What searches need of IPv6 UDP: the source address, then the destination address; the ports in the same order.
-#[derive(Clone, Copy)]
-pub(crate) struct Flow6<'p> {
-    pub(crate) ends: &'p [u8; 32],
-    pub(crate) ports: u32,
-    pub(crate) payload: &'p [u8],
-}
-
-impl<'p> Flow6<'p> {
-    /// Recognises IPv6 UDP.
-    #[inline]
-    pub(crate) fn of(bytes: &'p [u8]) -> Option<Self> {
-        let (head, payload) = bytes.split_first_chunk::<62>()?;
-        if !is_udp6(head) {
-            return None;
-        }
-        let (ip, udp) = head.split_last_chunk::<8>()?;
-        let (_, ends) = ip.split_last_chunk::<32>()?;
-        let [a, b, c, d, ..] = *udp;
-        Some(Self {
-            ends,
-            ports: u32::from_be_bytes([a, b, c, d]),
-            payload,
-        })
-    }
-}
+use xdp_packet::{Depth, Facts, Frame, Icmp, Ipv6, Packet, Scratch, protocol};
 
 /// Searches for a packet: first where the earliest rule is; then, if something in the list comes before what was found, one after
 /// the other, each if it can still find something earlier. Which search is next is written out: to look it up and jump there would cost
 /// as much as most searches do.
 macro_rules! in_turn {
-    ($rules:ident, $class:ident: $($name:ident),+; |$step:ident, $best:ident| $search:expr) => {{
+    ($rules:ident, $class:ident: $($name:ident),+; |$step:ident, $best:ident| $search:expr; first $first:expr) => {{
         let plan = $rules.plans.of(Class::$class);
         let mut $best = plan.floor;
         if plan.first.head < $best {
             let $step = plan.first.step;
-            $best = $best.min($search);
+            $best = $best.min($first);
         }
         if plan.later < $best {
             $(if plan.head(Step::$name) < $best {
@@ -141,8 +65,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
         }
     }
 
-    /// Searches for a frame of one buffer. UDP, where nearly all rules are, is recognised at a glance: its headers have fixed
-    /// places, so that one look at the length is enough.
+    /// Searches for a frame of one buffer.
     ///
     /// Where only one structure can have something for UDP, that search is all there is to do: every path of this function
     /// ends in a call that needs nothing kept.
@@ -150,32 +73,28 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     pub(crate) fn search_slice(&self, bytes: &[u8]) -> u32 {
         if let Some(flow) = Flow4::of(bytes) {
             return match self.plans.only(Class::Udp4) {
-                Some(step) => self.udp4_step(step, NONE, flow),
+                Some(step) => self.udp4_step::<Apart>(step, NONE, flow),
                 None => self.udp4(flow.from, flow.to, flow.ports, flow.payload),
             };
         }
         if let Some(flow) = Flow6::of(bytes) {
-            let Flow6 {
-                ends,
-                ports,
-                payload,
-            } = flow;
             return match self.plans.only(Class::Udp6) {
-                Some(step) => self.udp6_step(step, NONE, ends, ports, payload),
-                None => self.udp6(ends, ports, payload),
+                Some(step) => self.udp6_step::<Apart>(step, NONE, flow),
+                None => self.udp6(flow.ends, flow.ports, flow.payload),
             };
         }
-        self.search_parsed(bytes)
+        self.search_not_udp(bytes)
     }
 
     #[inline(never)]
-    fn search_parsed(&self, bytes: &[u8]) -> u32 {
-        // Searches look themselves at what TCP carries.
-        let packet = Packet::parse_slice(bytes, Depth::Transport);
-        match Class::of(packet.facts()) {
-            Class::Tcp4 | Class::Tcp6 => self.search(packet),
-            _ => self.search(Packet::parse_slice(bytes, Depth::Upper)),
+    fn search_not_udp(&self, bytes: &[u8]) -> u32 {
+        if let Some((to, segment)) = Segment::of_4(bytes) {
+            return self.tcp4(to, segment.port, segment.is_control, segment.payload);
         }
+        if let Some((ends, segment)) = Segment::of_6(bytes) {
+            return self.tcp6(ends, segment.port, segment.is_control, segment.payload);
+        }
+        self.search(Packet::parse_slice(bytes, Depth::Upper))
     }
 
     /// Finds the first rule that matches a packet, which must have been parsed to [`Classifier::depth`] at least: rules that
@@ -259,30 +178,31 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             payload,
         };
         in_turn!(
-            self, Udp4: UdpDst, Tuple4, UdpPorts, UdpPorts4, Prefix4, UdpSrcCid, UdpDstCid, Mask4;
-            |step, best| self.udp4_step(step, best, flow)
+            self, Udp4: UdpDst, Tuple4, UdpPorts4, Prefix4, UdpSrcCid, UdpDstCid, Mask4, UdpPorts;
+            |step, best| self.udp4_step::<InPlace>(step, best, flow);
+            first self.udp4_step::<Apart>(step, best, flow)
         )
     }
 
     #[inline(always)]
-    fn udp4_step(&self, step: Step, best: u32, flow: Flow4<'_>) -> u32 {
+    fn udp4_step<W: Way>(&self, step: Step, best: u32, flow: Flow4<'_>) -> u32 {
+        let tables = &self.tables;
         let Flow4 {
             from,
             to,
             ports,
             payload,
         } = flow;
-        let tables = &self.tables;
         let port = low(ports);
         match step {
-            Step::UdpDst => exact(&tables.udp_dst, port),
-            Step::Tuple4 => tuple4(&tables.tuple4, from, to, ports),
+            Step::UdpDst => W::exact(&tables.udp_dst, port),
+            Step::Tuple4 => W::tuple4(&tables.tuple4, from, to, ports),
             Step::UdpPorts => self.ports(port, best),
-            Step::UdpPorts4 => self.address_ports(&tables.udp_ports4, udp_ports4, to, port, best),
-            Step::Prefix4 => prefix4(&tables.prefix4, to),
-            Step::Mask4 => mask4(&tables.mask4, to, best),
-            Step::UdpSrcCid => cid(&tables.udp_src_cid, payload, true, port, best),
-            Step::UdpDstCid => cid(&tables.udp_dst_cid, payload, false, port, best),
+            Step::UdpPorts4 => W::ports(self, &tables.udp_ports4, udp_ports4, to, port, best),
+            Step::Prefix4 => W::prefix(&tables.prefix4, to),
+            Step::Mask4 => mask(&tables.mask4, to, best),
+            Step::UdpSrcCid => W::cid(&tables.udp_src_cid, payload, true, port, best),
+            Step::UdpDstCid => W::cid(&tables.udp_dst_cid, payload, false, port, best),
             _ => NONE,
         }
     }
@@ -290,132 +210,199 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     /// Searches for IPv6 UDP; `ends` is the source address, then the destination address.
     #[inline(never)]
     fn udp6(&self, ends: &[u8; 32], ports: u32, payload: &[u8]) -> u32 {
+        let flow = Flow6 {
+            ends,
+            ports,
+            payload,
+        };
         in_turn!(
-            self, Udp6: UdpDst, Tuple6, UdpPorts, UdpPorts6, Prefix6, UdpSrcCid, UdpDstCid, Mask6;
-            |step, best| self.udp6_step(step, best, ends, ports, payload)
+            self, Udp6: UdpDst, Tuple6, UdpPorts6, Prefix6, UdpSrcCid, UdpDstCid, Mask6, UdpPorts;
+            |step, best| self.udp6_step::<InPlace>(step, best, flow);
+            first self.udp6_step::<Apart>(step, best, flow)
         )
     }
 
     #[inline(always)]
-    fn udp6_step(&self, step: Step, best: u32, ends: &[u8; 32], ports: u32, payload: &[u8]) -> u32 {
+    fn udp6_step<W: Way>(&self, step: Step, best: u32, flow: Flow6<'_>) -> u32 {
         let tables = &self.tables;
+        let Flow6 {
+            ends,
+            ports,
+            payload,
+        } = flow;
         let port = low(ports);
         match step {
-            Step::UdpDst => exact(&tables.udp_dst, port),
-            Step::Tuple6 => tuple6(&tables.tuple6, ends, ports),
+            Step::UdpDst => W::exact(&tables.udp_dst, port),
+            Step::Tuple6 => W::tuple6(&tables.tuple6, ends, ports),
             Step::UdpPorts => self.ports(port, best),
             Step::UdpPorts6 => {
-                self.address_ports(&tables.udp_ports6, udp_ports6, to6(ends), port, best)
+                W::ports(self, &tables.udp_ports6, udp_ports6, to6(ends), port, best)
             }
-            Step::Prefix6 => prefix6(&tables.prefix6, to6(ends)),
-            Step::Mask6 => mask6(&tables.mask6, to6(ends), best),
-            Step::UdpSrcCid => cid(&tables.udp_src_cid, payload, true, port, best),
-            Step::UdpDstCid => cid(&tables.udp_dst_cid, payload, false, port, best),
+            Step::Prefix6 => W::prefix(&tables.prefix6, to6(ends)),
+            Step::Mask6 => mask(&tables.mask6, to6(ends), best),
+            Step::UdpSrcCid => W::cid(&tables.udp_src_cid, payload, true, port, best),
+            Step::UdpDstCid => W::cid(&tables.udp_dst_cid, payload, false, port, best),
             _ => NONE,
         }
     }
 
     #[inline(never)]
     fn tcp4(&self, to: u32, port: u16, is_control: bool, payload: &[u8]) -> u32 {
-        let tables = &self.tables;
+        let segment = Segment {
+            port,
+            is_control,
+            payload,
+        };
         in_turn!(
             self, Tcp4: TcpDst, TcpControl, TcpPorts4, Prefix4, TcpSrcCid, TcpDstCid, Mask4;
-            |step, best| match step {
-            Step::TcpDst => exact(&tables.tcp_dst, port),
-            Step::TcpControl if is_control => exact(&tables.tcp_control, port),
-            Step::TcpPorts4 => self.address_ports(&tables.tcp_ports4, tcp_ports4, to, port, best),
-            Step::Prefix4 => prefix4(&tables.prefix4, to),
-            Step::Mask4 => mask4(&tables.mask4, to, best),
-            Step::TcpSrcCid => cid(&tables.tcp_src_cid, payload, true, port, best),
-            Step::TcpDstCid => cid(&tables.tcp_dst_cid, payload, false, port, best),
-            _ => NONE,
-            }
+            |step, best| self.tcp4_step::<InPlace>(step, best, to, segment);
+            first self.tcp4_step::<Apart>(step, best, to, segment)
         )
+    }
+
+    #[inline(always)]
+    fn tcp4_step<W: Way>(&self, step: Step, best: u32, to: u32, segment: Segment<'_>) -> u32 {
+        let tables = &self.tables;
+        let Segment {
+            port,
+            is_control,
+            payload,
+        } = segment;
+        match step {
+            Step::TcpDst => W::exact(&tables.tcp_dst, port),
+            Step::TcpControl if is_control => W::exact(&tables.tcp_control, port),
+            Step::TcpPorts4 => W::ports(self, &tables.tcp_ports4, tcp_ports4, to, port, best),
+            Step::Prefix4 => W::prefix(&tables.prefix4, to),
+            Step::Mask4 => mask(&tables.mask4, to, best),
+            Step::TcpSrcCid => W::cid(&tables.tcp_src_cid, payload, true, port, best),
+            Step::TcpDstCid => W::cid(&tables.tcp_dst_cid, payload, false, port, best),
+            _ => NONE,
+        }
     }
 
     #[inline(never)]
     fn tcp6(&self, ends: &[u8; 32], port: u16, is_control: bool, payload: &[u8]) -> u32 {
-        let tables = &self.tables;
+        let segment = Segment {
+            port,
+            is_control,
+            payload,
+        };
         in_turn!(
             self, Tcp6: TcpDst, TcpControl, TcpPorts6, Prefix6, TcpSrcCid, TcpDstCid, Mask6;
-            |step, best| match step {
-            Step::TcpDst => exact(&tables.tcp_dst, port),
-            Step::TcpControl if is_control => exact(&tables.tcp_control, port),
-            Step::TcpPorts6 => {
-                let to = to6(ends);
-                self.address_ports(&tables.tcp_ports6, tcp_ports6, to, port, best)
-            }
-            Step::Prefix6 => prefix6(&tables.prefix6, to6(ends)),
-            Step::Mask6 => mask6(&tables.mask6, to6(ends), best),
-            Step::TcpSrcCid => cid(&tables.tcp_src_cid, payload, true, port, best),
-            Step::TcpDstCid => cid(&tables.tcp_dst_cid, payload, false, port, best),
-            _ => NONE,
-            }
+            |step, best| self.tcp6_step::<InPlace>(step, best, ends, segment);
+            first self.tcp6_step::<Apart>(step, best, ends, segment)
         )
+    }
+
+    #[inline(always)]
+    fn tcp6_step<W: Way>(
+        &self,
+        step: Step,
+        best: u32,
+        ends: &[u8; 32],
+        segment: Segment<'_>,
+    ) -> u32 {
+        let tables = &self.tables;
+        let Segment {
+            port,
+            is_control,
+            payload,
+        } = segment;
+        match step {
+            Step::TcpDst => W::exact(&tables.tcp_dst, port),
+            Step::TcpControl if is_control => W::exact(&tables.tcp_control, port),
+            Step::TcpPorts6 => {
+                W::ports(self, &tables.tcp_ports6, tcp_ports6, to6(ends), port, best)
+            }
+            Step::Prefix6 => W::prefix(&tables.prefix6, to6(ends)),
+            Step::Mask6 => mask(&tables.mask6, to6(ends), best),
+            Step::TcpSrcCid => W::cid(&tables.tcp_src_cid, payload, true, port, best),
+            Step::TcpDstCid => W::cid(&tables.tcp_dst_cid, payload, false, port, best),
+            _ => NONE,
+        }
     }
 
     #[inline(never)]
     fn other4(&self, packet: Packet<'_>) -> u32 {
+        in_turn!(
+            self, Other4: NextHeader, Echo4, Prefix4, InnerPrefix4, InnerPrefix6, InnerMask4, InnerMask6, Mask4;
+            |step, best| self.other4_step::<InPlace>(step, best, &packet);
+            first self.other4_step::<Apart>(step, best, &packet)
+        )
+    }
+
+    #[inline(always)]
+    fn other4_step<W: Way>(&self, step: Step, best: u32, packet: &Packet<'_>) -> u32 {
         let tables = &self.tables;
         let Some(ip) = packet.ipv4() else {
             return NONE;
         };
         let to = u32::from_be_bytes(ip.destination());
-        in_turn!(
-            self, Other4: NextHeader, Echo4, Prefix4, InnerPrefix4, InnerPrefix6, InnerMask4, InnerMask6, Mask4;
-            |step, best| match step {
-            Step::NextHeader => exact(&tables.next_header, u16::from(ip.protocol())),
-            Step::Prefix4 => prefix4(&tables.prefix4, to),
-            Step::Mask4 => mask4(&tables.mask4, to, best),
-            Step::Echo4 if is_echo(&packet, Facts::ICMPV4, Icmp::V4_ECHO_REPLY) => {
-                exact(&tables.echo4, to)
+        match step {
+            Step::NextHeader => W::exact(&tables.next_header, u16::from(ip.protocol())),
+            Step::Prefix4 => W::prefix(&tables.prefix4, to),
+            Step::Mask4 => mask(&tables.mask4, to, best),
+            Step::Echo4 if is_echo(packet, Facts::ICMPV4, Icmp::V4_ECHO_REPLY) => {
+                W::exact(&tables.echo4, to)
             }
-            _ => self.inner(step, &packet, best),
-            }
-        )
+            _ => self.inner_step::<W>(step, best, packet),
+        }
     }
 
     #[inline(never)]
     fn other6(&self, packet: Packet<'_>) -> u32 {
+        in_turn!(
+            self, Other6: NextHeader, Echo6, Prefix6, InnerPrefix4, InnerPrefix6, InnerMask4, InnerMask6, Mask6;
+            |step, best| self.other6_step::<InPlace>(step, best, &packet);
+            first self.other6_step::<Apart>(step, best, &packet)
+        )
+    }
+
+    #[inline(always)]
+    fn other6_step<W: Way>(&self, step: Step, best: u32, packet: &Packet<'_>) -> u32 {
         let tables = &self.tables;
         let Some(ip) = packet.ipv6() else {
             return NONE;
         };
-        in_turn!(
-            self, Other6: NextHeader, Echo6, Prefix6, InnerPrefix4, InnerPrefix6, InnerMask4, InnerMask6, Mask6;
-            |step, best| match step {
-            Step::NextHeader => exact(&tables.next_header, u16::from(ip.next_header())),
-            Step::Prefix6 => prefix6(&tables.prefix6, (&ip.destination()).into()),
-            Step::Mask6 => mask6(&tables.mask6, (&ip.destination()).into(), best),
-            Step::Echo6 if is_echo(&packet, Facts::ICMPV6, Icmp::V6_ECHO_REPLY) => {
-                exact(&tables.echo6, V6::from(&ip.destination()))
+        let to = || V6::from(&ip.destination());
+        match step {
+            Step::NextHeader => W::exact(&tables.next_header, u16::from(ip.next_header())),
+            Step::Prefix6 => W::prefix(&tables.prefix6, to()),
+            Step::Mask6 => mask(&tables.mask6, to(), best),
+            Step::Echo6 if is_echo(packet, Facts::ICMPV6, Icmp::V6_ECHO_REPLY) => {
+                W::exact(&tables.echo6, to())
             }
-            _ => self.inner(step, &packet, best),
-            }
-        )
+            _ => self.inner_step::<W>(step, best, packet),
+        }
     }
 
     /// Takes a step that packets of any IP version can have when they are neither UDP nor TCP.
-    #[inline(never)]
-    fn inner(&self, step: Step, packet: &Packet<'_>, best: u32) -> u32 {
+    #[inline(always)]
+    fn inner_step<W: Way>(&self, step: Step, best: u32, packet: &Packet<'_>) -> u32 {
         let tables = &self.tables;
-        if let Some(ip) = packet.inner_ipv4() {
-            let to = u32::from_be_bytes(ip.destination());
-            return match step {
-                _ if ip.protocol() != protocol::UDP => NONE,
-                Step::InnerPrefix4 => prefix4(&tables.inner_prefix4, to),
-                Step::InnerMask4 => mask4(&tables.inner_mask4, to, best),
+        match step {
+            Step::InnerPrefix4 | Step::InnerMask4 => match packet.inner_ipv4() {
+                Some(ip) if ip.protocol() == protocol::UDP => {
+                    let to = u32::from_be_bytes(ip.destination());
+                    if step == Step::InnerPrefix4 {
+                        W::prefix(&tables.inner_prefix4, to)
+                    } else {
+                        mask(&tables.inner_mask4, to, best)
+                    }
+                }
                 _ => NONE,
-            };
-        }
-        match (packet.inner_ipv6(), step) {
-            (Some(ip), _) if ip.next_header() != protocol::UDP => NONE,
-            (Some(ip), Step::InnerPrefix6) => {
-                prefix6(&tables.inner_prefix6, (&ip.destination()).into())
-            }
-            (Some(ip), Step::InnerMask6) => {
-                mask6(&tables.inner_mask6, (&ip.destination()).into(), best)
-            }
+            },
+            Step::InnerPrefix6 | Step::InnerMask6 => match packet.inner_ipv6() {
+                Some(ip) if ip.next_header() == protocol::UDP => {
+                    let to = V6::from(&ip.destination());
+                    if step == Step::InnerPrefix6 {
+                        W::prefix(&tables.inner_prefix6, to)
+                    } else {
+                        mask(&tables.inner_mask6, to, best)
+                    }
+                }
+                _ => NONE,
+            },
             _ => NONE,
         }
     }
@@ -426,24 +413,9 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
         self.tables.udp_ports.find(best, holds)
     }
 
+    /// Asks the sets of an address for a port.
     #[inline(never)]
-    fn address_ports<K: Key>(
-        &self,
-        sets: &PortSets<K, S>,
-        set_of: impl Fn(&Pattern<P>) -> Option<&P>,
-        to: K,
-        port: u16,
-        best: u32,
-    ) -> u32 {
-        match sets.first(&to) {
-            NONE => best,
-            first => self.ports_from(sets, set_of, first, port, best),
-        }
-    }
-
-    /// Apart from the search for the address, most of which find nothing.
-    #[inline(never)]
-    fn ports_from<K: Key>(
+    pub(crate) fn ports_from<K: Key>(
         &self,
         sets: &PortSets<K, S>,
         set_of: impl Fn(&Pattern<P>) -> Option<&P>,
@@ -464,156 +436,6 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             set.is_some_and(|set| set.contains(port))
         }
     }
-}
-
-// The searches are not inlined: together in one loop the compiler would compute the keys and hashes of all of them before the
-// loop, for every packet.
-
-#[inline(never)]
-fn exact<K: Key, S: Store>(rules: &Exact<K, S>, key: K) -> u32 {
-    rules.table.find(&key)
-}
-
-#[inline(never)]
-fn tuple4<S: Store>(rules: &Exact<Tuple4, S>, from: u32, to: u32, ports: u32) -> u32 {
-    let (table, key) = (&rules.table, Tuple4::new(from, to, ports));
-    if let Some(id) = table.find_only(&key) {
-        return id;
-    }
-    match table.find_soon(&key, table.hash(&key)) {
-        Some(id) => id,
-        None => tuple4_further(rules, from, to, ports),
-    }
-}
-
-/// The parts of the key come separately, in registers: the whole key would be put into memory before it is known whether this
-/// is called.
-#[cold]
-#[inline(never)]
-fn tuple4_further<S: Store>(rules: &Exact<Tuple4, S>, from: u32, to: u32, ports: u32) -> u32 {
-    let (table, key) = (&rules.table, Tuple4::new(from, to, ports));
-    table.find_further(key, table.hash(&key))
-}
-
-#[inline(never)]
-fn tuple6<S: Store>(rules: &Exact<Tuple6, S>, ends: &[u8; 32], ports: u32) -> u32 {
-    let (table, key) = (&rules.table, Tuple6::new(ends, ports));
-    if let Some(id) = table.find_only(&key) {
-        return id;
-    }
-    match table.find_soon(&key, table.hash(&key)) {
-        Some(id) => id,
-        None => tuple6_further(rules, ends, ports),
-    }
-}
-
-/// As [`tuple4_further`].
-#[cold]
-#[inline(never)]
-fn tuple6_further<S: Store>(rules: &Exact<Tuple6, S>, ends: &[u8; 32], ports: u32) -> u32 {
-    let (table, key) = (&rules.table, Tuple6::new(ends, ports));
-    table.find_further(key, table.hash(&key))
-}
-
-#[inline(never)]
-fn prefix4<S: Store>(rules: &ByPrefix<u32, S>, to: u32) -> u32 {
-    rules.tree.find(to)
-}
-
-#[inline(never)]
-fn prefix6<S: Store>(rules: &ByPrefix<V6, S>, to: V6) -> u32 {
-    rules.tree.find(to)
-}
-
-#[inline(never)]
-fn mask4<S: Store>(rules: &ByMask<u32, S>, to: u32, best: u32) -> u32 {
-    rules.find(to, best)
-}
-
-#[inline(never)]
-fn mask6<S: Store>(rules: &ByMask<V6, S>, to: V6, best: u32) -> u32 {
-    rules.find(to, best)
-}
-
-/// Looks for the connection ID of a QUIC header with the wanted form.
-#[inline(never)]
-fn cid<S: Store>(rules: &Cids<S>, payload: &[u8], long: bool, port: u16, best: u32) -> u32 {
-    if !rules.wants(port)
-        || payload
-            .first()
-            .is_none_or(|first| (first & 0x80 != 0) != long)
-    {
-        return NONE;
-    }
-    match Quic::parse(payload) {
-        Ok(quic) => rules.find(port, quic.rule_cid(), best),
-        Err(_) => NONE,
-    }
-}
-
-/// Tells whether these are the headers of IPv4 UDP.
-#[inline]
-fn is_udp4(head: &[u8; 42]) -> bool {
-    let [_, _, _, _, _, _, _, _, _, _, _, _, a, b, words, ..] = *head;
-    let [
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        number,
-        ..,
-    ] = *head;
-    u16::from_be_bytes([a, b]) == ETHERTYPE_IPV4 && words & 0xF == 5 && number == protocol::UDP
-}
-
-/// Tells whether these are the headers of IPv6 UDP.
-#[inline]
-fn is_udp6(head: &[u8; 62]) -> bool {
-    let [_, _, _, _, _, _, _, _, _, _, _, _, a, b, ..] = *head;
-    let [
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        number,
-        ..,
-    ] = *head;
-    u16::from_be_bytes([a, b]) == ETHERTYPE_IPV6 && number == protocol::UDP
 }
 
 /// Returns the source and the destination address.

@@ -37,8 +37,8 @@ impl<D: Copy + Eq, S: Store> Groups<D, S> {
     }
 
     #[inline]
-    pub(crate) fn chunks(&self, size: usize) -> core::slice::Chunks<'_, Group<D>> {
-        self.list.chunks(size)
+    pub(crate) fn list(&self) -> &[Group<D>] {
+        &self.list
     }
 
     /// Returns the earliest rule of all groups.

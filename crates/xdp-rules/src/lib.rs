@@ -46,6 +46,7 @@ mod cids;
 mod classifier;
 mod counters;
 mod find;
+mod glance;
 mod groups;
 mod hash;
 mod index;
@@ -61,6 +62,7 @@ mod plan;
 mod port_list;
 mod port_sets;
 mod prefix;
+mod searches;
 #[cfg(feature = "alloc")]
 pub mod shadow;
 mod store;

@@ -95,8 +95,20 @@ impl<A: Address, S: Store> ByMask<A, S> {
 
     /// Returns the earliest rule for `address` if it is earlier than `best`.
     #[inline]
-    pub(crate) fn find(&self, address: A, mut best: u32) -> u32 {
-        for groups in self.groups.chunks(TOGETHER) {
+    pub(crate) fn find(&self, address: A, best: u32) -> u32 {
+        let groups = self.groups.list();
+        if groups.len() > TOGETHER {
+            return self.find_among_many(address, best);
+        }
+        match self.hits(groups, address) {
+            0 => best,
+            hits => self.find_in(groups, hits, address, best),
+        }
+    }
+
+    #[inline(never)]
+    fn find_among_many(&self, address: A, mut best: u32) -> u32 {
+        for groups in self.groups.list().chunks(TOGETHER) {
             if groups.first().is_none_or(|group| group.head >= best) {
                 break;
             }

@@ -22,8 +22,8 @@ fn matching_reaches_no_panic_and_no_allocation() {
     }
     // What is searched has to be there: the searches, and parsing split frames.
     for part in [
-        "4find7prefix4",
-        "find3cid",
+        "8searches4mask",
+        "8searches3cid",
         "find_further",
         "parse_gathered",
         "5batch",

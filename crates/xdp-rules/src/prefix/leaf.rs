@@ -57,10 +57,27 @@ impl<A: Address, S: Store> Leaves<A, S> {
     /// Returns the earliest rule whose prefix `address` has, of a leaf at least, or `best` if that is earlier.
     #[inline]
     pub(super) fn find(&self, leaf: Link, address: A, best: u32) -> u32 {
+        let offset = leaf.offset();
+        if leaf.capacity() <= PAIR
+            && let Some(one) = self.entries.get(offset)
+            && let Some(other) = self.entries.get(offset.wrapping_add(1))
+        {
+            return earliest([one, other], address, best);
+        }
+        self.find_large(leaf, address, best)
+    }
+
+    /// Searches a large leaf, or one at the end of the array.
+    #[inline(never)]
+    fn find_large(&self, leaf: Link, address: A, best: u32) -> u32 {
         let behind = self.entries.get(leaf.offset()..).unwrap_or_default();
-        match behind.first_chunk::<PAIR>() {
-            Some(pair) if leaf.capacity() <= PAIR => earliest(pair, address, best),
-            _ => find_large(behind, leaf, address, best),
+        match (behind.first_chunk::<4>(), behind.first_chunk::<LEAF_MAX>()) {
+            (Some(four), _) if leaf.capacity() <= 4 => earliest(four, address, best),
+            (_, Some(eight)) => earliest(eight, address, best),
+            _ => {
+                let own = behind.get(..leaf.count()).unwrap_or_default();
+                earliest(own, address, best)
+            }
         }
     }
 
@@ -161,23 +178,14 @@ fn named_by<A: Address>(path: A) -> u32 {
     (path.bits(0, 16) as u32) << 16 | path.bits(16, 16) as u32
 }
 
-/// Searches a large leaf, or one at the end of the array.
-#[inline(never)]
-fn find_large<A: Address>(behind: &[Entry<A>], leaf: Link, address: A, best: u32) -> u32 {
-    match (behind.first_chunk::<4>(), behind.first_chunk::<LEAF_MAX>()) {
-        (Some(four), _) if leaf.capacity() <= 4 => earliest(four, address, best),
-        (_, Some(eight)) => earliest(eight, address, best),
-        _ => {
-            let own = behind.get(..leaf.count()).unwrap_or_default();
-            earliest(own, address, best)
-        }
-    }
-}
-
 /// Returns the earliest rule whose prefix `address` has, or `best` if that is earlier, without a branch for each.
 #[inline]
-fn earliest<A: Address>(entries: &[Entry<A>], address: A, best: u32) -> u32 {
-    entries.iter().fold(best, |best, entry| {
+fn earliest<'a, A: Address + 'a>(
+    entries: impl IntoIterator<Item = &'a Entry<A>>,
+    address: A,
+    best: u32,
+) -> u32 {
+    entries.into_iter().fold(best, |best, entry| {
         best.min(entry.id | address.differs(entry.path, entry.mask))
     })
 }

@@ -83,7 +83,7 @@ impl<A: Address, S: Store> Prefixes<A, S> {
     /// Returns the earliest rule whose prefix `address` has, or [`NONE`].
     ///
     /// In most trees of any size there is a wide node on top with leaves below.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, address: A) -> u32 {
         let (mut best, mut link) = (self.any, self.root);
         if link.is_wide()

@@ -179,8 +179,8 @@ impl<A: Address, S: Store> Wide<A, S> {
     /// Returns the slot that `address` leads to, if the path to here is its beginning.
     #[inline]
     pub(super) fn slot(&self, address: A) -> Option<Slot> {
-        if address.and(self.mask) == self.path {
-            let bits = address.bits(self.position, self.depth);
+        if address.differs(self.path, self.mask) == 0 {
+            let bits = address.some_bits(self.position, self.depth);
             self.slots.get(bits).copied()
         } else {
             None

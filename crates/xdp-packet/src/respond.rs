@@ -75,7 +75,8 @@ impl Responder {
     }
 
     /// Turns the frame in the first `length` bytes of `room` into its answer, and returns the answer's length. `None` if there
-    /// is nothing to answer, or no room for it; the frame is as it was then.
+    /// is nothing to answer, nobody who could be answered (one who claims the address of a group), or no room; the frame is as it
+    /// was then.
     #[must_use]
     pub fn answer(&self, room: &mut [u8], length: usize) -> Option<usize> {
         if length > room.len() {
@@ -83,6 +84,11 @@ impl Responder {
         }
         let (ethernet, rest) = room.split_first_chunk_mut::<{ Ethernet::SIZE }>()?;
         let length = length.checked_sub(Ethernet::SIZE)?;
+        let asker = Ethernet(ethernet).source();
+        // The lowest bit of the first byte marks a group.
+        if asker.0[0] & 1 != 0 {
+            return None;
+        }
         let answer = match Ethernet(ethernet).ethertype() {
             ETHERTYPE_ARP => self.arp(rest.get_mut(..length)?)?,
             ETHERTYPE_IPV4 => self.ping(rest.get_mut(..length)?)?,
@@ -90,7 +96,6 @@ impl Responder {
             _ => return None,
         };
         // Back to whoever asked, a group's address being nobody's own.
-        let asker = Ethernet(ethernet).source();
         ethernet[..6].copy_from_slice(&asker.0);
         ethernet[6..12].copy_from_slice(&self.mac.0);
         Ethernet::SIZE.checked_add(answer)
@@ -120,6 +125,11 @@ impl Responder {
             && !view.is_fragment()
             && view.protocol() == protocol::ICMP
             && Some(view.destination_addr()) == self.ipv4;
+        // RFC 1122 section 3.2.1.3: no host has such an address, so no host asked.
+        let asker = view.source_addr();
+        if asker.is_unspecified() || asker.is_multicast() || asker.is_broadcast() {
+            return None;
+        }
         if !is_ours || message[..2] != [ECHO_REQUEST, 0] {
             return None;
         }
@@ -136,6 +146,11 @@ impl Responder {
         let message = rest.get_mut(..length)?.first_chunk_mut::<4>()?;
         let view = Ipv6(header);
         if view.version() != 6 || view.next_header() != protocol::ICMPV6 || message[1] != 0 {
+            return None;
+        }
+        let asker = view.source_addr();
+        // A question from nowhere is a test for duplicates; whoever makes it has no address that could be answered.
+        if asker.is_unspecified() || asker.is_multicast() {
             return None;
         }
         match message[0] {
@@ -158,9 +173,8 @@ impl Responder {
     ) -> Option<usize> {
         let ours = self.ipv6?.octets();
         let asker = Ipv6(header).source();
-        // Neighbour discovery does not cross routers. A question from nowhere is a test for duplicates; whoever makes it
-        // has no address that could be answered.
-        if Ipv6(header).hop_limit() != 255 || asker == [0; 16] || message[8..24] != ours {
+        // Neighbour discovery does not cross routers.
+        if Ipv6(header).hop_limit() != 255 || message[8..24] != ours {
             return None;
         }
         header[4..6].copy_from_slice(&[0, ADVERTISEMENT_BYTES]);

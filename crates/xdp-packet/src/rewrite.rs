@@ -61,8 +61,9 @@ enum End {
 }
 
 impl<'a> Rewriter<'a> {
-    /// Finds the headers of a frame. `None` if it is not a whole TCP segment or UDP datagram over IPv4 without options or IPv6
-    /// without extension headers: a fragment is none, because its ports, or what its checksum covers, are elsewhere.
+    /// Finds the headers of a frame. `None` if it does not hold those of a TCP segment or UDP datagram over IPv4 without options or
+    /// IPv6 without extension headers; a fragment is none, because its ports, or what its checksum covers, are elsewhere. Lengths
+    /// that the headers state are not looked at.
     #[must_use]
     pub fn new(frame: &'a mut [u8]) -> Option<Self> {
         let (ethernet, rest) = frame.split_first_chunk_mut::<{ Ethernet::SIZE }>()?;
@@ -78,7 +79,11 @@ impl<'a> Rewriter<'a> {
             }
             ETHERTYPE_IPV6 => {
                 let (header, rest) = rest.split_first_chunk_mut::<{ Ipv6::SIZE }>()?;
-                let next = Ipv6(header).next_header();
+                let view = Ipv6(header);
+                let next = view.next_header();
+                if view.version() != 6 {
+                    return None;
+                }
                 (Ip::V6(header), next, rest)
             }
             _ => return None,

@@ -64,11 +64,25 @@ fn fewer_frames_than_a_ring_holds_are_not_lost() {
 fn latencies_are_in_order() {
     let result = result("latency", &["--rate", "2kpps"]);
     let latency = &result["latency_ns"];
-    let order: Vec<u64> = ["p50", "p99", "p999", "max"]
-        .map(|name| number(latency, name))
-        .to_vec();
-    assert!(order.is_sorted() && order[0] > 0, "{result}");
+    for latency in [latency, &result["handover_ns"], &result["added_ns"]] {
+        let order: Vec<u64> = ["p50", "p99", "p999", "max"]
+            .map(|name| number(latency, name))
+            .to_vec();
+        assert!(order.is_sorted() && order[3] > 0, "{result}");
+    }
+    assert!(number(latency, "p50") > 0, "{result}");
     assert_eq!(number(latency, "samples"), number(&result, "frames"));
+}
+
+/// What is added is part of the whole, and every frame that came back was compared with its word.
+#[test]
+fn what_a_driver_adds_is_part_of_the_latency() {
+    let result = result("latency", &["--rate", "2kpps"]);
+    let (all, added) = (&result["latency_ns"], &result["added_ns"]);
+    for name in ["p50", "p99", "p999", "max", "mean"] {
+        assert!(number(added, name) <= number(all, name), "{name}: {result}");
+    }
+    assert_eq!(number(added, "samples"), number(all, "samples"), "{result}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The two ends of a virtual NIC, as a test sees them.
 
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::{collections::VecDeque, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{Lab, LabError, nic::check_lawless};
 use crate::{
@@ -73,6 +73,14 @@ impl Wire<'_> {
     /// When the kernel has stopped.
     pub fn try_receive(&self) -> Result<Option<Frame>, LabError> {
         self.lab.enter(|| self.nic.wire.take())
+    }
+
+    /// All frames that were sent out since the last call, in their order.
+    ///
+    /// # Errors
+    /// When the kernel has stopped.
+    pub fn take_all(&self) -> Result<VecDeque<Frame>, LabError> {
+        self.lab.enter(|| self.nic.wire.take_all())
     }
 
     /// Waits for the next frame that is sent out.
@@ -187,6 +195,14 @@ impl Stack<'_> {
     /// When the kernel has stopped.
     pub fn try_receive(&self) -> Result<Option<Frame>, LabError> {
         self.lab.enter(|| self.nic.stack.take())
+    }
+
+    /// All frames that came up since the last call, in their order.
+    ///
+    /// # Errors
+    /// When the kernel has stopped.
+    pub fn take_all(&self) -> Result<VecDeque<Frame>, LabError> {
+        self.lab.enter(|| self.nic.stack.take_all())
     }
 
     /// Waits for the next frame that comes up.

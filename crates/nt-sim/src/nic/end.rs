@@ -162,17 +162,31 @@ impl End {
     /// The next collected frame, if there is one.
     pub(crate) fn take(&self) -> Option<Frame> {
         let mut frames = self.frames.lock();
-        let frame = frames.pop_front();
+        let frame = frames.pop_front()?;
         let empty = frames.is_empty();
         drop(frames);
         if empty {
-            self.arrived.clear();
-            // A frame may have come between the look and the clearing.
-            if !self.frames.lock().is_empty() {
-                self.arrived.set();
-            }
+            self.note_empty();
         }
-        frame
+        Some(frame)
+    }
+
+    /// All collected frames, in their order.
+    pub(crate) fn take_all(&self) -> VecDeque<Frame> {
+        let frames = std::mem::take(&mut *self.frames.lock());
+        if !frames.is_empty() {
+            self.note_empty();
+        }
+        frames
+    }
+
+    /// The last collected frame was taken.
+    fn note_empty(&self) {
+        self.arrived.clear();
+        // A frame may have come between the look and the clearing.
+        if !self.frames.lock().is_empty() {
+            self.arrived.set();
+        }
     }
 
     /// Waits up to `timeout` (in 100 ns) for a frame.

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use xdp::{Batch, Match, Program, Socket};
 
+use super::added::Added;
+use super::handover::{Handover, Word};
 use super::histogram::Histogram;
 use super::load::{self, HEADERS, PORT, Wire};
 use super::pace::Pace;
@@ -27,12 +29,12 @@ fn stamp(frame: &mut [u8], at: Duration, number: u64) {
     }
 }
 
-/// When a frame was sent that came back.
-fn stamped(frame: &[u8]) -> Option<Duration> {
+/// When a frame was sent that came back, and its number.
+fn stamped(frame: &[u8]) -> Option<(Duration, u64)> {
     let place = frame.get(HEADERS..HEADERS + STAMP)?;
-    Some(Duration::from_nanos(u64::from_be_bytes(
-        *place.first_chunk()?,
-    )))
+    let nanoseconds = u64::from_be_bytes(*place.first_chunk()?);
+    let number = u64::from_be_bytes(*place.last_chunk()?);
+    Some((Duration::from_nanos(nanoseconds), number))
 }
 
 /// `xdp bench latency`.
@@ -43,10 +45,13 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Outcome, Failure> {
         Some(wire) => through_echo(bench, wire, rate, &mut measured)?,
         None => there_and_back(bench, rate, &mut measured)?,
     }
+    let added = measured.added.as_ref();
     let outcome = Outcome {
         offered: Some(measured.sent),
         lost: Some(measured.sent - measured.back),
         latency_ns: Some(Latency::of(&measured.histogram)),
+        handover_ns: added.map(|added| Latency::of(added.words())),
+        added_ns: added.map(|added| Latency::of(added.differences())),
         ..bench.outcome("latency")
     };
     Ok(outcome.rated(measured.back, measured.time))
@@ -56,6 +61,8 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Outcome, Failure> {
 #[derive(Default)]
 struct Measured {
     histogram: Histogram,
+    /// Where the same process has both ends.
+    added: Option<Added>,
     sent: u64,
     back: u64,
     time: Duration,
@@ -63,9 +70,25 @@ struct Measured {
 
 impl Measured {
     fn count(&mut self, frame: &[u8], now: Duration) {
-        if let Some(sent) = stamped(frame) {
-            self.histogram.record(now.saturating_sub(sent));
+        if let Some((sent, number)) = stamped(frame) {
+            let took = now.saturating_sub(sent);
+            self.histogram.record(took);
+            if let Some(added) = &mut self.added {
+                added.frame(number, took);
+            }
             self.back += 1;
+        }
+    }
+
+    /// Whether all frames and words are back.
+    fn is_complete(&self) -> bool {
+        let words = self.added.as_ref().map(|added| added.words().samples());
+        self.back >= self.sent && words.is_none_or(|words| words == self.sent)
+    }
+
+    fn count_word(&mut self, word: &Word, now: Duration) {
+        if let Some(added) = &mut self.added {
+            added.word(word.number, now.saturating_sub(word.sent));
         }
     }
 }
@@ -77,7 +100,7 @@ fn through_echo(
     rate: f64,
     measured: &mut Measured,
 ) -> Result<(), Failure> {
-    let umem = bench.umem(4)?;
+    let umem = bench.umem(2)?;
     let mut socket = bench.socket(&umem).open()?;
     let _program = Program::builder(&bench.interface)
         .rule(Match::all().redirect(&socket))
@@ -86,9 +109,11 @@ fn through_echo(
         .attach()?;
     let stop = AtomicBool::new(false);
     let mac = bench.interface.mac().unwrap_or([0xFF; 6]);
+    let (here, there) = Handover::ends();
     std::thread::scope(|scope| {
-        let echo = scope.spawn(|| echo(&mut socket, bench.common.batch as usize, &stop));
-        let sent = put_and_take(bench, wire, mac, rate, measured);
+        let (socket, told) = (&mut socket, &stop);
+        let echo = scope.spawn(move || echo(socket, bench.common.batch as usize, &there, told));
+        let sent = put_and_take(bench, wire, mac, rate, &here, measured);
         stop.store(true, Ordering::Relaxed);
         match echo.join() {
             Ok(echoed) => sent.and(echoed),
@@ -98,9 +123,16 @@ fn through_echo(
 }
 
 /// Sends back what is received, until told to stop.
-fn echo(socket: &mut Socket<'_>, size: usize, stop: &AtomicBool) -> Result<(), Failure> {
+fn echo(
+    socket: &mut Socket<'_>,
+    size: usize,
+    words: &Handover,
+    stop: &AtomicBool,
+) -> Result<(), Failure> {
     let mut batch = Batch::with_capacity(size);
     while !stop.load(Ordering::Relaxed) {
+        // Words wait in batches as frames do, so that a backlog delays both alike.
+        words.echo(size);
         if socket.receive(&mut batch) == 0 {
             std::hint::spin_loop();
             continue;
@@ -124,8 +156,10 @@ fn put_and_take(
     wire: &Wire,
     mac: [u8; 6],
     rate: f64,
+    words: &Handover,
     measured: &mut Measured,
 ) -> Result<(), Failure> {
+    measured.added = Some(Added::new());
     let mut frame = [load::frame(bench.size, mac, [2, 0, 0, 0, 0x99, 1], 0)];
     let mut pace = Pace::new(Some(rate));
     let start = Instant::now();
@@ -135,26 +169,32 @@ fn put_and_take(
         if now < bench.common.duration && !interrupted() {
             // One at a time: each has its own stamp.
             if pace.due(1) == 1 {
+                words.send(measured.sent, start.elapsed());
                 stamp(&mut frame[0], start.elapsed(), measured.sent);
                 wire.put(&frame)?;
                 measured.sent += 1;
             }
         } else {
             let ended = *last.get_or_insert(now);
-            if measured.back == measured.sent || now - ended > LAST {
+            if measured.is_complete() || now - ended > LAST {
                 measured.time = ended;
                 return Ok(());
             }
         }
-        while let Some(frame) = wire.take()? {
-            measured.count(&frame, start.elapsed());
+        let (back, now) = (wire.take()?, start.elapsed());
+        for frame in &back {
+            measured.count(frame, now);
+        }
+        let now = start.elapsed();
+        while let Some(word) = words.take() {
+            measured.count_word(&word, now);
         }
     }
 }
 
 /// Sends frames from a socket, and receives those that come back.
 fn there_and_back(bench: &Bench<'_>, rate: f64, measured: &mut Measured) -> Result<(), Failure> {
-    let umem = bench.umem(4)?;
+    let umem = bench.umem(2)?;
     let mut socket = bench.socket(&umem).open()?;
     let _program = Program::builder(&bench.interface)
         .rule(Match::udp_dst(PORT).redirect(&socket))
@@ -187,7 +227,8 @@ fn there_and_back(bench: &Bench<'_>, rate: f64, measured: &mut Measured) -> Resu
             }
         } else {
             let ended = *last.get_or_insert(now);
-            if measured.back >= measured.sent || now - ended > LAST {
+            if measured.is_complete() || now - ended > LAST {
+                // Somebody else's frames may look like ours.
                 measured.back = measured.back.min(measured.sent);
                 measured.time = ended;
                 return Ok(());
@@ -210,7 +251,7 @@ mod tests {
     fn stamps_are_read_as_they_were_written() {
         let mut frame = load::frame(60, [1; 6], [2; 6], 0);
         stamp(&mut frame, Duration::from_micros(1234), 7);
-        assert_eq!(stamped(&frame), Some(Duration::from_micros(1234)));
+        assert_eq!(stamped(&frame), Some((Duration::from_micros(1234), 7)));
         assert_eq!(stamped(&frame[..57]), None);
     }
 }

@@ -92,9 +92,9 @@ impl Wire {
         self.0.blast(frame, 1).map(drop)
     }
 
-    /// The next frame that came out.
-    pub(crate) fn take(&self) -> Result<Option<Vec<u8>>, xdp::Error> {
-        self.0.try_receive()
+    /// The frames that came out.
+    pub(crate) fn take(&self) -> Result<Vec<Vec<u8>>, xdp::Error> {
+        self.0.take_all()
     }
 
     /// Frames that came out so far.
@@ -127,7 +127,7 @@ impl Wire {
         match *self {}
     }
 
-    pub(crate) fn take(&self) -> Result<Option<Vec<u8>>, xdp::Error> {
+    pub(crate) fn take(&self) -> Result<Vec<Vec<u8>>, xdp::Error> {
         match *self {}
     }
 

@@ -1,5 +1,7 @@
 //! `xdp bench`: how fast sockets are.
 
+mod added;
+mod handover;
 mod histogram;
 mod latency;
 pub(crate) mod load;
@@ -62,8 +64,11 @@ Examples:
   Frames a second that are echoed in the lab:
     xdp bench fwd -i lab:verifier=fast --duration 2s";
 const LATENCY_EXAMPLES: &str = "\
-In the lab, frames are put on the wire and a socket sends them back. Elsewhere a socket sends frames, which whoever is at the
-other end has to send back; `xdp bench fwd` does.
+In the lab, frames are put on the wire and a socket on another thread sends them back. Beside each frame the two threads hand a word
+over and back with nothing between them. What a frame takes longer than its word is what the driver, the card and the socket add;
+a pause of the machine delays both alike.
+
+Elsewhere a socket sends frames, which whoever is at the other end has to send back; `xdp bench fwd` does.
 
 Examples:
   What the driver and a socket add at 100,000 frames a second:
@@ -92,11 +97,11 @@ struct Common {
     /// Frames that are handled at a time
     #[arg(short, long, value_name = "FRAMES", default_value = "64", value_parser = in_range(1..=4096))]
     batch: u64,
-    /// Frames in each ring [default: what comes in 20 ms at --rate, at least 2048]
-    #[arg(long, value_name = "FRAMES", value_parser = power_of_two(8..=65536))]
+    /// Frames in each ring [default: what comes in 30 ms at --rate, at least 2048]
+    #[arg(long, value_name = "FRAMES", value_parser = power_of_two(8..=LARGEST_RING))]
     ring_size: Option<u32>,
     /// Frames in frame memory [default: enough for all rings]
-    #[arg(long, value_name = "FRAMES", value_parser = in_range(8..=1_000_000))]
+    #[arg(long, value_name = "FRAMES", value_parser = in_range(8..=4_194_304))]
     umem_frames: Option<u64>,
     #[command(flatten)]
     output: OutputArgs,
@@ -112,10 +117,12 @@ struct Bench<'a> {
 
 /// Frames in a ring, if not said otherwise.
 const RING: u32 = 2048;
-const LARGEST_RING: u32 = 65536;
-/// What a ring outlasts: whoever is to empty it may have to wait while other programs have its processor, which Linux gives
-/// each of them for 3 ms and more.
-const PAUSE: Duration = Duration::from_millis(20);
+const LARGEST_RING: u32 = 1 << 20;
+/// What a ring outlasts: whoever is to empty it may have to wait while others have its processor. Linux gives each program 3 ms
+/// and more; in a virtual machine, pauses of 15 ms were seen that it knows nothing of.
+const PAUSE: Duration = Duration::from_millis(30);
+/// The least room for a frame. Frames do not share cache lines, nor the pairs of lines that are fetched together.
+const LEAST_ROOM: u32 = 128;
 
 /// Frames in a ring that outlasts a pause at a rate.
 fn ring_for(frames_per_second: Option<f64>) -> u32 {
@@ -133,15 +140,15 @@ impl Bench<'_> {
             .unwrap_or_else(|| ring_for(self.frames_per_second()))
     }
 
-    /// Memory for so many rings that may all be full.
+    /// Memory that fills so many rings, and what is handled at the time.
     fn umem(&self, rings: u32) -> Result<Umem, Failure> {
         let batch = u64::from(self.common.batch as u32);
         let frames = self
             .common
             .umem_frames
             .unwrap_or(u64::from(rings * self.ring_size()) + 2 * batch);
-        // The headroom that nothing needs is left away; frames do not share cache lines.
-        let room = (self.size as u32).next_power_of_two().max(2048);
+        // The headroom that nothing needs is left away.
+        let room = (self.size as u32).next_power_of_two().max(LEAST_ROOM);
         Ok(Umem::builder(&self.interface)
             .frames(frames as u32)
             .frame_size_bytes(room)
@@ -184,6 +191,8 @@ impl Bench<'_> {
             frames_per_second: 0.0,
             bits_per_second: 0.0,
             latency_ns: None,
+            handover_ns: None,
+            added_ns: None,
         }
     }
 }
@@ -240,8 +249,8 @@ mod tests {
         assert_eq!(ring_for(None), 2048);
         assert_eq!(ring_for(Some(1e3)), 2048);
         assert_eq!(ring_for(Some(1e6)), 32768);
-        assert_eq!(ring_for(Some(3e6)), 65536);
-        assert_eq!(ring_for(Some(5e6)), 65536);
-        assert_eq!(ring_for(Some(1e12)), 65536);
+        assert_eq!(ring_for(Some(3e6)), 131_072);
+        assert_eq!(ring_for(Some(8e6)), 262_144);
+        assert_eq!(ring_for(Some(1e12)), LARGEST_RING);
     }
 }

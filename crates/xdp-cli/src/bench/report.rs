@@ -1,5 +1,6 @@
 //! What a benchmark found out.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -35,6 +36,12 @@ pub(crate) struct Result {
     pub(crate) bits_per_second: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) latency_ns: Option<Latency>,
+    /// How long words took that the threads handed over beside the frames.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) handover_ns: Option<Latency>,
+    /// How much longer each frame took than its word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) added_ns: Option<Latency>,
 }
 
 /// How long frames took, in nanoseconds.
@@ -63,6 +70,22 @@ impl Latency {
             p999: histogram.quantile_ns(0.999),
             max: histogram.max_ns(),
         }
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let us = |ns: u64| format!("{:.1} us", ns as f64 / 1e3);
+        write!(
+            f,
+            "p50 {}, p99 {}, p99.9 {}, max {}, mean {} ({} samples)",
+            us(self.p50),
+            us(self.p99),
+            us(self.p999),
+            us(self.max),
+            us(self.mean),
+            self.samples
+        )
     }
 }
 
@@ -102,17 +125,14 @@ impl Result {
                 );
             }
         }
-        if let Some(latency) = self.latency_ns {
-            let us = |ns: u64| format!("{:.1} us", ns as f64 / 1e3);
-            anstream::println!(
-                "latency: p50 {}, p99 {}, p99.9 {}, max {}, mean {} ({} samples)",
-                us(latency.p50),
-                us(latency.p99),
-                us(latency.p999),
-                us(latency.max),
-                us(latency.mean),
-                latency.samples
-            );
+        for (name, latency) in [
+            ("latency", self.latency_ns),
+            ("of that, between the threads alone", self.handover_ns),
+            ("added by driver, card and socket", self.added_ns),
+        ] {
+            if let Some(latency) = latency {
+                anstream::println!("{name}: {latency}");
+            }
         }
         Ok(())
     }

@@ -140,7 +140,7 @@ fn receive_all<'u>(
 
 /// `xdp bench rx`.
 pub(super) fn receive(bench: &Bench<'_>) -> Result<Outcome, Failure> {
-    let umem = bench.umem(2)?;
+    let umem = bench.umem(1)?;
     let mut socket = bench.socket(&umem).receive_only().open()?;
     let _program = Program::builder(&bench.interface)
         .rule(Match::all().redirect(&socket))
@@ -167,7 +167,7 @@ pub(super) fn receive(bench: &Bench<'_>) -> Result<Outcome, Failure> {
 
 /// `xdp bench fwd`.
 pub(super) fn forward(bench: &Bench<'_>) -> Result<Outcome, Failure> {
-    let umem = bench.umem(4)?;
+    let umem = bench.umem(2)?;
     let mut socket = bench.socket(&umem).open()?;
     let _program = Program::builder(&bench.interface)
         .rule(Match::all().redirect(&socket))
@@ -211,7 +211,7 @@ pub(super) fn forward(bench: &Bench<'_>) -> Result<Outcome, Failure> {
 
 /// `xdp bench tx`.
 pub(super) fn transmit(bench: &Bench<'_>) -> Result<Outcome, Failure> {
-    let umem = bench.umem(2)?;
+    let umem = bench.umem(1)?;
     let mut socket = bench.socket(&umem).transmit_only().open()?;
     let templates = {
         let mac = bench.interface.mac().unwrap_or([2, 0, 0, 0, 0, 1]);

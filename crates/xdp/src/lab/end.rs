@@ -113,6 +113,20 @@ impl End {
         self.done(frame.map(|frame| frame.map(|frame| frame.data)))
     }
 
+    /// All frames that came out since they were last looked for, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::LabStopped`](crate::Kind::LabStopped).
+    pub fn take_all(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let nic = self.machine.nic(self.card);
+        let frames = match self.side {
+            Side::Wire => nic.wire().take_all(),
+            Side::Stack => nic.stack().take_all(),
+        };
+        self.done(frames.map(|frames| frames.into_iter().map(|frame| frame.data).collect()))
+    }
+
     /// Waits for the next frame that comes out; `None` when `timeout` passes first.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use xdp_rules::{Classifier, Heap, Pattern, PortSet};
 use zerocopy::FromBytes;
 
 /// Ports named by an address that nobody has locked: none.
+#[derive(Clone)]
 struct NoMemory(u64);
 
 impl PortSet for NoMemory {

@@ -11,14 +11,14 @@ const LOOKED_AT: usize = 16;
 
 /// A list of rules that finds the first one that matches a packet without walking the list.
 ///
-/// `P` is a [`PortSet`], `T` whatever belongs to a rule (its action), `S` where memory comes from.
+/// `P` is a [`PortSet`], which clones share; `T` whatever belongs to a rule (its action), `S` where memory comes from.
 ///
 /// Rules are appended with [`Classifier::push`], and any rule can be removed. Several programs are one list: push the rules of
 /// one after those of the other, and keep each program's keys. A change takes `&mut self`: to change rules under traffic, keep
 /// two classifiers, change the one not in use, let readers switch, and repeat the change on the other.
 pub struct Classifier<P, T, S: Store> {
     pub(crate) plans: Plans,
-    pub(crate) tables: Tables<S>,
+    pub(crate) tables: Tables<P, S>,
     pub(crate) arena: Arena<P, T, S>,
     pool: Pool<S>,
 }
@@ -32,7 +32,7 @@ pub struct Hit<'a, T> {
     pub value: &'a T,
 }
 
-impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
+impl<P: PortSet + Clone, T, S: Store> Classifier<P, T, S> {
     /// Makes an empty list.
     ///
     /// `seed` should be hard to guess: it keeps others from choosing rules that make hash tables slow. `limit` bounds the

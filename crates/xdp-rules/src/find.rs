@@ -4,10 +4,8 @@ use crate::NONE;
 use crate::address::V6;
 use crate::classifier::{Classifier, Hit};
 use crate::glance::{Flow4, Flow6, Segment};
-use crate::hash::Key;
-use crate::pattern::{self, Pattern, PortSet, tcp_ports4, tcp_ports6, udp_ports4, udp_ports6};
+use crate::pattern::PortSet;
 use crate::plan::Class;
-use crate::port_sets::PortSets;
 use crate::searches::{Apart, InPlace, Way, mask};
 use crate::store::Store;
 use crate::tables::Step;
@@ -198,7 +196,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             Step::UdpDst => W::exact(&tables.udp_dst, port),
             Step::Tuple4 => W::tuple4(&tables.tuple4, from, to, ports),
             Step::UdpPorts => self.ports(port, best),
-            Step::UdpPorts4 => W::ports(self, &tables.udp_ports4, udp_ports4, to, port, best),
+            Step::UdpPorts4 => W::ports(&tables.udp_ports4, to, port, best),
             Step::Prefix4 => W::prefix(&tables.prefix4, to),
             Step::Mask4 => mask(&tables.mask4, to, best),
             Step::UdpSrcCid => W::cid(&tables.udp_src_cid, payload, true, port, best),
@@ -235,9 +233,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             Step::UdpDst => W::exact(&tables.udp_dst, port),
             Step::Tuple6 => W::tuple6(&tables.tuple6, ends, ports),
             Step::UdpPorts => self.ports(port, best),
-            Step::UdpPorts6 => {
-                W::ports(self, &tables.udp_ports6, udp_ports6, to6(ends), port, best)
-            }
+            Step::UdpPorts6 => W::ports(&tables.udp_ports6, to6(ends), port, best),
             Step::Prefix6 => W::prefix(&tables.prefix6, to6(ends)),
             Step::Mask6 => mask(&tables.mask6, to6(ends), best),
             Step::UdpSrcCid => W::cid(&tables.udp_src_cid, payload, true, port, best),
@@ -271,7 +267,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
         match step {
             Step::TcpDst => W::exact(&tables.tcp_dst, port),
             Step::TcpControl if is_control => W::exact(&tables.tcp_control, port),
-            Step::TcpPorts4 => W::ports(self, &tables.tcp_ports4, tcp_ports4, to, port, best),
+            Step::TcpPorts4 => W::ports(&tables.tcp_ports4, to, port, best),
             Step::Prefix4 => W::prefix(&tables.prefix4, to),
             Step::Mask4 => mask(&tables.mask4, to, best),
             Step::TcpSrcCid => W::cid(&tables.tcp_src_cid, payload, true, port, best),
@@ -311,9 +307,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
         match step {
             Step::TcpDst => W::exact(&tables.tcp_dst, port),
             Step::TcpControl if is_control => W::exact(&tables.tcp_control, port),
-            Step::TcpPorts6 => {
-                W::ports(self, &tables.tcp_ports6, tcp_ports6, to6(ends), port, best)
-            }
+            Step::TcpPorts6 => W::ports(&tables.tcp_ports6, to6(ends), port, best),
             Step::Prefix6 => W::prefix(&tables.prefix6, to6(ends)),
             Step::Mask6 => mask(&tables.mask6, to6(ends), best),
             Step::TcpSrcCid => W::cid(&tables.tcp_src_cid, payload, true, port, best),
@@ -409,32 +403,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
 
     #[inline(never)]
     pub(crate) fn ports(&self, port: u16, best: u32) -> u32 {
-        let holds = self.holds(port, pattern::any_udp_ports);
-        self.tables.udp_ports.find(best, holds)
-    }
-
-    /// Asks the sets of an address for a port.
-    #[inline(never)]
-    pub(crate) fn ports_from<K: Key>(
-        &self,
-        sets: &PortSets<K, S>,
-        set_of: impl Fn(&Pattern<P>) -> Option<&P>,
-        first: u32,
-        port: u16,
-        best: u32,
-    ) -> u32 {
-        sets.find_from(first, best, self.holds(port, set_of))
-    }
-
-    /// Returns a test of whether a rule's port set holds a port now. What kind of rule has the set is known: telling it from
-    /// others takes longer than asking it.
-    #[inline]
-    fn holds(&self, port: u16, set_of: impl Fn(&Pattern<P>) -> Option<&P>) -> impl Fn(u32) -> bool {
-        let port = Port::new(port);
-        move |id| {
-            let set = self.arena.pattern(id).and_then(&set_of);
-            set.is_some_and(|set| set.contains(port))
-        }
+        self.tables.udp_ports.find(Port::new(port), best)
     }
 }
 

@@ -5,14 +5,14 @@ use crate::address::Address;
 use crate::arena::{Arena, Ring};
 use crate::cids::{self, CidKey, Cids};
 use crate::hash::Key;
-use crate::pattern::Flow;
+use crate::pattern::{Flow, PortSet};
 use crate::port_sets::PortSets;
 use crate::prefix::Prefixes;
 use crate::store::{OutOfMemory, Pool, Store};
 use crate::table::Table;
 
 /// A search structure for rules of one kind.
-pub(crate) trait Index<S: Store> {
+pub(crate) trait Index<P, S: Store> {
     /// Where in the structure a rule is.
     type At: Copy;
 
@@ -20,7 +20,7 @@ pub(crate) trait Index<S: Store> {
     fn reserve(&mut self, pool: &mut Pool<S>, at: Self::At) -> Result<(), OutOfMemory>;
 
     /// Adds the newest rule; room must have been reserved.
-    fn insert<P, T>(
+    fn insert<T>(
         &mut self,
         arena: &mut Arena<P, T, S>,
         pool: &mut Pool<S>,
@@ -29,7 +29,7 @@ pub(crate) trait Index<S: Store> {
     ) -> Result<(), OutOfMemory>;
 
     /// Removes a rule.
-    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, at: Self::At, id: u32);
+    fn remove<T>(&mut self, arena: &mut Arena<P, T, S>, at: Self::At, id: u32);
 
     /// Returns the earliest rule.
     fn head(&self) -> u32;
@@ -43,14 +43,14 @@ pub(crate) struct Single {
     pub(crate) head: u32,
 }
 
-impl<S: Store> Index<S> for Single {
+impl<P, S: Store> Index<P, S> for Single {
     type At = ();
 
     fn reserve(&mut self, _: &mut Pool<S>, (): ()) -> Result<(), OutOfMemory> {
         Ok(())
     }
 
-    fn insert<P, T>(
+    fn insert<T>(
         &mut self,
         arena: &mut Arena<P, T, S>,
         _: &mut Pool<S>,
@@ -61,7 +61,7 @@ impl<S: Store> Index<S> for Single {
         Ok(())
     }
 
-    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, (): (), id: u32) {
+    fn remove<T>(&mut self, arena: &mut Arena<P, T, S>, (): (), id: u32) {
         self.head = arena.leave(Ring::Same, self.head, id);
     }
 
@@ -133,14 +133,14 @@ pub(crate) fn renamed(number: &mut u32, old: u32, new: u32) {
     }
 }
 
-impl<K: Key, S: Store> Index<S> for Exact<K, S> {
+impl<K: Key, P, S: Store> Index<P, S> for Exact<K, S> {
     type At = K;
 
     fn reserve(&mut self, pool: &mut Pool<S>, _: K) -> Result<(), OutOfMemory> {
         self.table.reserve_one(pool)
     }
 
-    fn insert<P, T>(
+    fn insert<T>(
         &mut self,
         arena: &mut Arena<P, T, S>,
         _: &mut Pool<S>,
@@ -152,7 +152,7 @@ impl<K: Key, S: Store> Index<S> for Exact<K, S> {
         Ok(())
     }
 
-    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, key: K, id: u32) {
+    fn remove<T>(&mut self, arena: &mut Arena<P, T, S>, key: K, id: u32) {
         quit(&mut self.table, arena, key, id);
         self.head = arena.leave(Ring::Peers, self.head, id);
     }
@@ -182,14 +182,14 @@ impl<A: Address, S: Store> ByPrefix<A, S> {
     }
 }
 
-impl<A: Address, S: Store> Index<S> for ByPrefix<A, S> {
+impl<A: Address, P, S: Store> Index<P, S> for ByPrefix<A, S> {
     type At = (A, u32);
 
     fn reserve(&mut self, pool: &mut Pool<S>, _: Self::At) -> Result<(), OutOfMemory> {
         self.tree.reserve_one(pool)
     }
 
-    fn insert<P, T>(
+    fn insert<T>(
         &mut self,
         arena: &mut Arena<P, T, S>,
         pool: &mut Pool<S>,
@@ -206,7 +206,7 @@ impl<A: Address, S: Store> Index<S> for ByPrefix<A, S> {
         Ok(())
     }
 
-    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, (path, len): Self::At, id: u32) {
+    fn remove<T>(&mut self, arena: &mut Arena<P, T, S>, (path, len): Self::At, id: u32) {
         let head = self.tree.exact(path, len);
         match arena.leave(Ring::Same, head, id) {
             NONE => self.tree.remove(path, len),
@@ -228,14 +228,14 @@ impl<A: Address, S: Store> Index<S> for ByPrefix<A, S> {
     }
 }
 
-impl<S: Store> Index<S> for Cids<S> {
+impl<P, S: Store> Index<P, S> for Cids<S> {
     type At = Flow;
 
     fn reserve(&mut self, pool: &mut Pool<S>, flow: Flow) -> Result<(), OutOfMemory> {
         self.reserve_one(pool, &flow)
     }
 
-    fn insert<P, T>(
+    fn insert<T>(
         &mut self,
         arena: &mut Arena<P, T, S>,
         _: &mut Pool<S>,
@@ -259,7 +259,7 @@ impl<S: Store> Index<S> for Cids<S> {
         Ok(())
     }
 
-    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, flow: Flow, id: u32) {
+    fn remove<T>(&mut self, arena: &mut Arena<P, T, S>, flow: Flow, id: u32) {
         let (part, key) = cids::place(&flow);
         let Some(group) = self.groups.get(part) else {
             return;
@@ -289,7 +289,7 @@ impl<S: Store> Index<S> for Cids<S> {
     }
 }
 
-impl<K: Key, S: Store> Index<S> for PortSets<K, S> {
+impl<K: Key, P: PortSet + Clone, S: Store> Index<P, S> for PortSets<K, P, S> {
     /// Address and identity of the set.
     type At = (K, u64);
 
@@ -297,7 +297,7 @@ impl<K: Key, S: Store> Index<S> for PortSets<K, S> {
         self.reserve_one(pool, &address)
     }
 
-    fn insert<P, T>(
+    fn insert<T>(
         &mut self,
         arena: &mut Arena<P, T, S>,
         _: &mut Pool<S>,
@@ -307,7 +307,7 @@ impl<K: Key, S: Store> Index<S> for PortSets<K, S> {
         self.insert(arena, at, id)
     }
 
-    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, at: Self::At, id: u32) {
+    fn remove<T>(&mut self, arena: &mut Arena<P, T, S>, at: Self::At, id: u32) {
         self.remove(arena, at, id);
     }
 

@@ -167,7 +167,7 @@ impl<A: Address, S: Store> ByMask<A, S> {
     }
 }
 
-impl<A: Address, S: Store> Index<S> for ByMask<A, S> {
+impl<A: Address, P, S: Store> Index<P, S> for ByMask<A, S> {
     /// Mask and address.
     type At = (A, A);
 
@@ -183,7 +183,7 @@ impl<A: Address, S: Store> Index<S> for ByMask<A, S> {
         Ok(())
     }
 
-    fn insert<P, T>(
+    fn insert<T>(
         &mut self,
         arena: &mut Arena<P, T, S>,
         _: &mut Pool<S>,
@@ -207,7 +207,7 @@ impl<A: Address, S: Store> Index<S> for ByMask<A, S> {
         Ok(())
     }
 
-    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, (mask, address): Self::At, id: u32) {
+    fn remove<T>(&mut self, arena: &mut Arena<P, T, S>, (mask, address): Self::At, id: u32) {
         let Some(group) = self.group(mask) else {
             return;
         };

@@ -6,7 +6,7 @@ use xdp_abi::{MatchType, Port};
 /// A set of ports, which may change while it is in use.
 ///
 /// In the driver it is a bitmap in memory that the application keeps writing to: a change takes effect on packets that
-/// arrive later. A classifier therefore never copies a set.
+/// arrive later. A classifier therefore never copies what is in a set; it keeps clones of the handle, which are the same set.
 pub trait PortSet {
     /// Tells whether the set holds `port` right now.
     fn contains(&self, port: Port) -> bool;
@@ -124,27 +124,12 @@ impl CidSlice {
     }
 }
 
-/// Defines functions that return the port set of one kind of pattern.
-macro_rules! port_sets {
-    ($($name:ident: $variant:ident($at:ident) => $ports:expr;)+) => {
-        $(
-            #[inline]
-            pub(crate) const fn $name<P>(pattern: &Pattern<P>) -> Option<&P> {
-                match pattern {
-                    Pattern::$variant($at) => Some($ports),
-                    _ => None,
-                }
-            }
-        )+
-    };
-}
-
-port_sets! {
-    any_udp_ports: UdpPortSet(ports) => ports;
-    udp_ports4: Ipv4UdpPortSet(at) => &at.ports;
-    udp_ports6: Ipv6UdpPortSet(at) => &at.ports;
-    tcp_ports4: Ipv4TcpPortSet(at) => &at.ports;
-    tcp_ports6: Ipv6TcpPortSet(at) => &at.ports;
+/// Returns the port set of a rule for any address.
+pub(crate) const fn any_udp_ports<P>(pattern: &Pattern<P>) -> Option<&P> {
+    match pattern {
+        Pattern::UdpPortSet(ports) => Some(ports),
+        _ => None,
+    }
 }
 
 /// What a rule looks at. `P` is how port sets are held: by application address when just validated, by mapped memory later.

@@ -1,6 +1,7 @@
 //! Which searches a packet needs, in which order.
 
 use crate::NONE;
+use crate::pattern::PortSet;
 use crate::store::Store;
 use crate::tables::{Step, Tables};
 use xdp_packet::{Depth, Facts, protocol};
@@ -44,7 +45,7 @@ impl Class {
     }
 
     /// Returns the earliest of the rules that match all packets of the class.
-    fn floor<S: Store>(self, tables: &Tables<S>) -> u32 {
+    fn floor<P, S: Store>(self, tables: &Tables<P, S>) -> u32 {
         let all = tables.all.head;
         let protocol = |number| tables.next_header.table.find(&u16::from(number));
         match self {
@@ -192,7 +193,7 @@ impl Plan {
         heads: [NONE; Step::COUNT],
     };
 
-    fn new<S: Store>(class: Class, tables: &Tables<S>) -> Self {
+    fn new<P: PortSet + Clone, S: Store>(class: Class, tables: &Tables<P, S>) -> Self {
         let floor = class.floor(tables);
         let mut plan = Self {
             floor,
@@ -242,7 +243,7 @@ impl Plans {
         depth: None,
     };
 
-    pub(crate) fn new<S: Store>(tables: &Tables<S>) -> Self {
+    pub(crate) fn new<P: PortSet + Clone, S: Store>(tables: &Tables<P, S>) -> Self {
         let mut plans = Self::EMPTY;
         let places = plans.plans.iter_mut().zip(&mut plans.only);
         for ((plan, only), class) in places.zip(Class::ALL) {

@@ -1,28 +1,36 @@
 //! Rules with port sets for any address: the sets in the order of their rules.
 //!
 //! As with [addresses](crate::port_sets), one set after the other has to be asked, so that what matters is that nothing else is
-//! done: the rules that ask lie beside each other.
+//! done: what is asked lies side by side.
 
 use crate::NONE;
 use crate::arena::{Arena, Ring};
 use crate::index::{Index, rename_key, renamed};
+use crate::pattern::{PortSet, any_udp_ports};
 use crate::port_sets::halves;
 use crate::store::{Buffer, OutOfMemory, Pool, Store};
 use crate::table::Table;
+use xdp_abi::Port;
 
-pub(crate) struct PortList<S: Store> {
+/// Sets that are asked at once.
+const AT_ONCE: usize = 8;
+
+pub(crate) struct PortList<P, S: Store> {
     /// For each set the earliest of its rules, in order.
     heads: S::Buf<u32>,
+    /// The sets, in the same order.
+    sets: S::Buf<P>,
     /// From the identity of a set's memory to the earliest of its rules.
     identities: Table<[u32; 2], S>,
     /// The earliest rule.
     head: u32,
 }
 
-impl<S: Store> PortList<S> {
+impl<P: PortSet, S: Store> PortList<P, S> {
     pub(crate) fn new(pool: &Pool<S>, seed: u64) -> Self {
         Self {
             heads: pool.buffer(),
+            sets: pool.buffer(),
             identities: Table::new(pool, seed),
             head: NONE,
         }
@@ -34,45 +42,83 @@ impl<S: Store> PortList<S> {
         self.heads.len() > 1
     }
 
-    /// Returns for each set the earliest of its rules, in order.
+    /// Returns the earliest rule whose set has the port now, if it is earlier than `best`.
+    ///
+    /// Some sets are asked at once: what they answer is hard to foresee, and their memory takes longer to answer than they
+    /// take to be asked.
     #[inline]
-    pub(crate) fn heads(&self) -> &[u32] {
-        &self.heads
-    }
-
-    /// Returns the earliest rule whose set, as `holds` tells, has the port, if it is earlier than `best`.
-    #[inline]
-    pub(crate) fn find(&self, best: u32, holds: impl Fn(u32) -> bool) -> u32 {
-        let earlier = self.heads.iter().copied();
-        earlier
-            .take_while(|&head| head < best)
-            .find(|&head| holds(head))
-            .unwrap_or(best)
-    }
-
-    /// Takes a head out of the list; `None` if it is not there.
-    fn take_head(&mut self, head: u32) -> Option<()> {
-        let place = self.heads.binary_search(&head).ok()?;
-        let behind = self.heads.get_mut(place..)?;
-        // Written out: rotating a slice comes with a panic.
-        let mut last = behind.last().copied()?;
-        for head in behind.iter_mut().rev() {
-            core::mem::swap(head, &mut last);
+    pub(crate) fn find(&self, port: Port, best: u32) -> u32 {
+        let (heads, last_heads) = self.heads.as_chunks::<AT_ONCE>();
+        let (sets, last_sets) = self.sets.as_chunks::<AT_ONCE>();
+        for (heads, sets) in heads.iter().zip(sets) {
+            if heads.first().is_some_and(|&head| head >= best) {
+                return best;
+            }
+            let answers = sets.iter().rev().fold(0u32, |answers, set| {
+                answers.wrapping_add(answers) | u32::from(set.contains(port))
+            });
+            if let Some(&head) = heads.get(answers.trailing_zeros() as usize) {
+                return best.min(head);
+            }
         }
-        self.heads.pop().map(|_| ())
+        let earlier = last_heads.iter().zip(last_sets);
+        let mut earlier = earlier.take_while(|(head, _)| **head < best);
+        let found = earlier.find(|(_, set)| set.contains(port));
+        found.map_or(best, |(&head, _)| head)
+    }
+
+    /// Takes a set out of the list; `None` if there is none with this head.
+    fn take(&mut self, head: u32) -> Option<P> {
+        let place = self.heads.binary_search(&head).ok()?;
+        take_out(&mut self.heads, place)?;
+        take_out(&mut self.sets, place)
+    }
+
+    /// Puts a set where its head belongs; there must be room.
+    fn put(&mut self, head: u32, set: P) -> Result<(), OutOfMemory> {
+        let place = self.heads.partition_point(|&other| other < head);
+        put_in(&mut self.heads, place, head)?;
+        put_in(&mut self.sets, place, set)
     }
 }
 
-impl<S: Store> Index<S> for PortList<S> {
+// Both are written out: rotating a slice comes with a panic.
+
+/// Removes an element; those behind move up.
+fn take_out<T, B: Buffer<T>>(list: &mut B, place: usize) -> Option<T> {
+    let mut behind = list.get_mut(place..)?.iter_mut();
+    let mut hole = behind.next()?;
+    for next in behind {
+        core::mem::swap(hole, next);
+        hole = next;
+    }
+    list.pop()
+}
+
+/// Inserts an element; those behind move back.
+fn put_in<T, B: Buffer<T>>(list: &mut B, place: usize, value: T) -> Result<(), OutOfMemory> {
+    list.try_push(value)?;
+    let mut behind = list.get_mut(place..).unwrap_or_default().iter_mut().rev();
+    if let Some(mut last) = behind.next() {
+        for before in behind {
+            core::mem::swap(last, before);
+            last = before;
+        }
+    }
+    Ok(())
+}
+
+impl<P: PortSet + Clone, S: Store> Index<P, S> for PortList<P, S> {
     /// Identity of the set.
     type At = u64;
 
     fn reserve(&mut self, pool: &mut Pool<S>, _: u64) -> Result<(), OutOfMemory> {
         self.identities.reserve_one(pool)?;
-        pool.reserve(&mut self.heads, 1)
+        pool.reserve(&mut self.heads, 1)?;
+        pool.reserve(&mut self.sets, 1)
     }
 
-    fn insert<P, T>(
+    fn insert<T>(
         &mut self,
         arena: &mut Arena<P, T, S>,
         _: &mut Pool<S>,
@@ -82,9 +128,10 @@ impl<S: Store> Index<S> for PortList<S> {
         let key = halves(identity);
         match self.identities.find(&key) {
             NONE => {
-                // The newest rule is the last one.
-                self.heads.try_push(id)?;
-                self.identities.insert(key, id);
+                if let Some(set) = arena.pattern(id).and_then(any_udp_ports) {
+                    self.put(id, set.clone())?;
+                    self.identities.insert(key, id);
+                }
             }
             head => {
                 arena.join(Ring::Same, head, id);
@@ -94,29 +141,22 @@ impl<S: Store> Index<S> for PortList<S> {
         Ok(())
     }
 
-    fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, identity: u64, id: u32) {
+    fn remove<T>(&mut self, arena: &mut Arena<P, T, S>, identity: u64, id: u32) {
         self.head = arena.leave(Ring::Peers, self.head, id);
         let key = halves(identity);
         let head = self.identities.find(&key);
         let next = arena.leave(Ring::Same, head, id);
-        if next == head || self.take_head(head).is_none() {
+        if next == head {
             return;
         }
+        let set = self.take(head);
         if next == NONE {
             self.identities.remove(&key);
             return;
         }
         self.identities.replace(&key, next);
         // There is room: one was taken out.
-        let place = self.heads.partition_point(|&head| head < next);
-        if self.heads.try_push(next).is_ok()
-            && let Some(behind) = self.heads.get_mut(place..)
-        {
-            let mut first = next;
-            for head in behind {
-                core::mem::swap(head, &mut first);
-            }
-        }
+        let _room = set.map(|set| self.put(next, set));
     }
 
     fn head(&self) -> u32 {

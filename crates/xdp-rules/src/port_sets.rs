@@ -2,14 +2,16 @@
 //!
 //! Sets change under our eyes, so nothing can be computed from their contents: a search has to ask one set after the other until
 //! one holds the port. Rules that share the address and the memory of the set are one to a search. All rules that share the
-//! memory of a set, whatever their address, let one of them ask: a few sets that many rules use stay in the caches.
+//! memory of a set, whatever their address, ask it in one place: a few sets that many rules use stay in the caches.
 
 use crate::NONE;
 use crate::arena::{Arena, Ring};
 use crate::hash::Key;
 use crate::index::renamed;
+use crate::pattern::{Pattern, PortSet};
 use crate::store::{Buffer, OutOfMemory, Pool, Store};
 use crate::table::Table;
+use xdp_abi::Port;
 
 /// A set at an address: what a search needs of it.
 #[derive(Clone, Copy)]
@@ -29,9 +31,6 @@ struct Links {
     chain: u32,
     /// The set before this one in the chain.
     previous: u32,
-    /// Neighbours in the ring of sets with this memory.
-    next_kin: u32,
-    previous_kin: u32,
 }
 
 /// The sets at an address, in the order of their rules.
@@ -42,15 +41,14 @@ struct Chain {
 }
 
 /// Memory that holds ports.
-#[derive(Clone, Copy)]
-struct Memory {
-    /// The rule that asks: head of `set`.
-    rule: u32,
-    /// One of the sets with this memory.
-    set: u32,
+struct Memory<P> {
+    /// How to ask it; an unused one has nothing to keep alive.
+    ports: Option<P>,
+    /// How many sets have it; for an unused one, which is the next.
+    sets: u32,
 }
 
-pub(crate) struct PortSets<K, S: Store> {
+pub(crate) struct PortSets<K, P, S: Store> {
     /// From an address to the first set of its chain.
     addresses: Table<K, S>,
     /// From the identity of a memory to the memory.
@@ -61,7 +59,7 @@ pub(crate) struct PortSets<K, S: Store> {
     sets: S::Buf<Set>,
     /// One for each set.
     links: S::Buf<Links>,
-    memories: S::Buf<Memory>,
+    memories: S::Buf<Memory<P>>,
     unused_chain: u32,
     unused_set: u32,
     unused_memory: u32,
@@ -69,7 +67,7 @@ pub(crate) struct PortSets<K, S: Store> {
     pub(crate) head: u32,
 }
 
-impl<K: Key, S: Store> PortSets<K, S> {
+impl<K: Key, P: PortSet, S: Store> PortSets<K, P, S> {
     pub(crate) fn new(pool: &Pool<S>, seed: u64) -> Self {
         Self {
             addresses: Table::new(pool, seed),
@@ -92,11 +90,26 @@ impl<K: Key, S: Store> PortSets<K, S> {
         self.addresses.find(address)
     }
 
-    /// Returns the earliest rule of a set and those behind it whose set has the port, if it is earlier than `best`. `holds` tells
-    /// whether the set of a rule has it.
-    #[inline]
-    pub(crate) fn find_from(&self, first: u32, best: u32, holds: impl Fn(u32) -> bool) -> u32 {
-        let mut next = first;
+    /// Returns the earliest rule of the first set of an address if the set has the port, or of those behind it.
+    #[inline(always)]
+    pub(crate) fn find_from(&self, first: u32, port: Port, best: u32) -> u32 {
+        let Some(set) = self.sets.get(first as usize) else {
+            return best;
+        };
+        if self.has(set, port) {
+            return set.head;
+        }
+        // Most addresses have no other.
+        if set.next == NONE {
+            return best;
+        }
+        self.find_behind(set.next, port, best)
+    }
+
+    /// Does the same for the sets behind the first one, if a rule is earlier than `best`.
+    #[inline(never)]
+    fn find_behind(&self, second: u32, port: Port, best: u32) -> u32 {
+        let mut next = second;
         // There is no end of the chain that is not found before.
         for _ in 0..self.sets.len() {
             let Some(set) = self.sets.get(next as usize) else {
@@ -105,13 +118,20 @@ impl<K: Key, S: Store> PortSets<K, S> {
             if set.head >= best {
                 return best;
             }
-            let memory = self.memories.get(set.memory as usize);
-            if memory.is_some_and(|memory| holds(memory.rule)) {
+            if self.has(set, port) {
                 return set.head;
             }
             next = set.next;
         }
         best
+    }
+
+    /// Tells whether a set has a port now.
+    #[inline(always)]
+    fn has(&self, set: &Set, port: Port) -> bool {
+        let memory = self.memories.get(set.memory as usize);
+        let ports = memory.and_then(|memory| memory.ports.as_ref());
+        ports.is_some_and(|ports| ports.contains(port))
     }
 
     pub(crate) fn reserve_one(
@@ -131,12 +151,16 @@ impl<K: Key, S: Store> PortSets<K, S> {
     }
 
     /// Adds the newest rule; room must have been reserved.
-    pub(crate) fn insert<P, T>(
+    pub(crate) fn insert<T>(
         &mut self,
         arena: &mut Arena<P, T, S>,
         (address, identity): (K, u64),
         id: u32,
-    ) -> Result<(), OutOfMemory> {
+    ) -> Result<(), OutOfMemory>
+    where
+        P: Clone,
+    {
+        let ports = arena.pattern(id).and_then(Pattern::port_set).cloned();
         let chain = match self.links.get(self.addresses.find(&address) as usize) {
             Some(first) => first.chain,
             None => {
@@ -147,7 +171,7 @@ impl<K: Key, S: Store> PortSets<K, S> {
                 take(&mut self.chains, &mut self.unused_chain, empty, |c| c.first)?
             }
         };
-        let memory = self.memory(identity, id)?;
+        let memory = self.memory(identity, ports)?;
         let set = self.set_of(chain, memory);
         if let Some(set) = self.sets.get(set as usize) {
             arena.join(Ring::Same, set.head, id);
@@ -158,12 +182,7 @@ impl<K: Key, S: Store> PortSets<K, S> {
                 next: NONE,
                 memory,
             };
-            let links = Links {
-                chain,
-                previous,
-                next_kin: NONE,
-                previous_kin: NONE,
-            };
+            let links = Links { chain, previous };
             let set = take(&mut self.sets, &mut self.unused_set, set, |s| s.next)?;
             match self.links.get_mut(set as usize) {
                 Some(place) => *place = links,
@@ -176,7 +195,9 @@ impl<K: Key, S: Store> PortSets<K, S> {
             } else {
                 self.places.insert([chain, memory], set);
             }
-            self.join_kin(memory, set);
+            if let Some(memory) = self.memories.get_mut(memory as usize) {
+                memory.sets = memory.sets.wrapping_add(1);
+            }
         }
         self.head = arena.join(Ring::Peers, self.head, id);
         Ok(())
@@ -197,17 +218,14 @@ impl<K: Key, S: Store> PortSets<K, S> {
         self.sets.get(set as usize).map_or(NONE, |set| set.memory)
     }
 
-    /// Returns the memory with an identity; if it is new, `id` asks it.
-    fn memory(&mut self, identity: u64, id: u32) -> Result<u32, OutOfMemory> {
+    /// Returns the memory with an identity; if it is new, no set has it.
+    fn memory(&mut self, identity: u64, ports: Option<P>) -> Result<u32, OutOfMemory> {
         let key = halves(identity);
         match self.identities.find(&key) {
             NONE => {
-                let memory = Memory {
-                    rule: id,
-                    set: NONE,
-                };
+                let memory = Memory { ports, sets: 0 };
                 let unused = &mut self.unused_memory;
-                let memory = take(&mut self.memories, unused, memory, |m| m.set)?;
+                let memory = take(&mut self.memories, unused, memory, |m| m.sets)?;
                 self.identities.insert(key, memory);
                 Ok(memory)
             }
@@ -216,7 +234,7 @@ impl<K: Key, S: Store> PortSets<K, S> {
     }
 
     /// Removes a rule.
-    pub(crate) fn remove<P, T>(
+    pub(crate) fn remove<T>(
         &mut self,
         arena: &mut Arena<P, T, S>,
         (address, identity): (K, u64),
@@ -244,14 +262,9 @@ impl<K: Key, S: Store> PortSets<K, S> {
         self.connect(chain, previous, next);
         if head == NONE {
             self.places.remove(&[chain, memory]);
-            self.leave_kin(identity, memory, index);
+            self.leave(identity, memory);
             give(&mut self.sets, &mut self.unused_set, index, |s| &mut s.next);
         } else {
-            if let Some(memory) = self.memories.get_mut(memory as usize)
-                && memory.set == index
-            {
-                memory.rule = head;
-            }
             // The next rule with this set takes over, which may come behind rules with other sets.
             let (mut before, mut behind) = (previous, next);
             while let Some(set) = self.sets.get(behind as usize)
@@ -301,53 +314,17 @@ impl<K: Key, S: Store> PortSets<K, S> {
         }
     }
 
-    /// Adds a set to the ring of those with its memory.
-    fn join_kin(&mut self, memory: u32, index: u32) {
-        let Some(memory) = self.memories.get_mut(memory as usize) else {
+    /// Takes a set from a memory, and forgets the memory when it was the last one.
+    fn leave(&mut self, identity: u64, index: u32) {
+        let Some(memory) = self.memories.get_mut(index as usize) else {
             return;
         };
-        let Some(after) = self.links.get(memory.set as usize).map(|set| set.next_kin) else {
-            memory.set = index;
-            self.make_kin(index, index);
-            return;
-        };
-        let before = memory.set;
-        self.make_kin(before, index);
-        self.make_kin(index, after);
-    }
-
-    /// Takes a set out of the ring of those with its memory, and forgets the memory when it was the last one.
-    fn leave_kin(&mut self, identity: u64, index: u32, set: u32) {
-        let (Some(memory), Some(&links)) = (
-            self.memories.get_mut(index as usize),
-            self.links.get(set as usize),
-        ) else {
-            return;
-        };
-        let Links {
-            next_kin,
-            previous_kin,
-            ..
-        } = links;
-        if next_kin == set {
+        memory.sets = memory.sets.wrapping_sub(1);
+        if memory.sets == 0 {
+            memory.ports = None;
             self.identities.remove(&halves(identity));
             let unused = &mut self.unused_memory;
-            give(&mut self.memories, unused, index, |m| &mut m.set);
-            return;
-        }
-        if memory.set == set {
-            memory.set = next_kin;
-            memory.rule = self.sets.get(next_kin as usize).map_or(NONE, |s| s.head);
-        }
-        self.make_kin(previous_kin, next_kin);
-    }
-
-    fn make_kin(&mut self, left: u32, right: u32) {
-        if let Some(links) = self.links.get_mut(left as usize) {
-            links.next_kin = right;
-        }
-        if let Some(links) = self.links.get_mut(right as usize) {
-            links.previous_kin = left;
+            give(&mut self.memories, unused, index, |m| &mut m.sets);
         }
     }
 
@@ -361,9 +338,6 @@ impl<K: Key, S: Store> PortSets<K, S> {
         let set = self.set_of(first.chain, memory);
         if let Some(set) = self.sets.get_mut(set as usize) {
             renamed(&mut set.head, old, new);
-        }
-        if let Some(memory) = self.memories.get_mut(memory as usize) {
-            renamed(&mut memory.rule, old, new);
         }
     }
 }

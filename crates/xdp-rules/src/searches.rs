@@ -6,14 +6,14 @@
 use crate::NONE;
 use crate::address::Address;
 use crate::cids::Cids;
-use crate::classifier::Classifier;
 use crate::hash::Key;
 use crate::index::{ByPrefix, Exact};
 use crate::masks::ByMask;
-use crate::pattern::{Pattern, PortSet};
+use crate::pattern::PortSet;
 use crate::port_sets::PortSets;
 use crate::store::Store;
 use crate::tables::{Tuple4, Tuple6};
+use xdp_abi::Port;
 use xdp_packet::Quic;
 
 /// Where the code of searches is.
@@ -34,10 +34,8 @@ pub(crate) trait Way {
     fn cid<S: Store>(rules: &Cids<S>, payload: &[u8], long: bool, port: u16, best: u32) -> u32;
 
     /// Looks for an address and asks its sets for a port.
-    fn ports<K: Key, P: PortSet, T, S: Store>(
-        rules: &Classifier<P, T, S>,
-        sets: &PortSets<K, S>,
-        set_of: impl Fn(&Pattern<P>) -> Option<&P>,
+    fn ports<K: Key, P: PortSet, S: Store>(
+        rules: &PortSets<K, P, S>,
         to: K,
         port: u16,
         best: u32,
@@ -96,17 +94,15 @@ impl Way for InPlace {
     }
 
     #[inline(always)]
-    fn ports<K: Key, P: PortSet, T, S: Store>(
-        rules: &Classifier<P, T, S>,
-        sets: &PortSets<K, S>,
-        set_of: impl Fn(&Pattern<P>) -> Option<&P>,
+    fn ports<K: Key, P: PortSet, S: Store>(
+        rules: &PortSets<K, P, S>,
         to: K,
         port: u16,
         best: u32,
     ) -> u32 {
-        match sets.first(&to) {
+        match rules.first(&to) {
             NONE => NONE,
-            first => rules.ports_from(sets, set_of, first, port, best),
+            first => ports(rules, first, port, best),
         }
     }
 }
@@ -141,15 +137,16 @@ impl Way for Apart {
     }
 
     #[inline(never)]
-    fn ports<K: Key, P: PortSet, T, S: Store>(
-        rules: &Classifier<P, T, S>,
-        sets: &PortSets<K, S>,
-        set_of: impl Fn(&Pattern<P>) -> Option<&P>,
+    fn ports<K: Key, P: PortSet, S: Store>(
+        rules: &PortSets<K, P, S>,
         to: K,
         port: u16,
         best: u32,
     ) -> u32 {
-        InPlace::ports(rules, sets, set_of, to, port, best)
+        match rules.first(&to) {
+            NONE => NONE,
+            first => rules.find_from(first, Port::new(port), best),
+        }
     }
 }
 
@@ -157,6 +154,17 @@ impl Way for Apart {
 #[inline(never)]
 pub(crate) fn mask<A: Address, S: Store>(rules: &ByMask<A, S>, to: A, best: u32) -> u32 {
     rules.find(to, best)
+}
+
+/// Apart from the search for the address, most of which find nothing.
+#[inline(never)]
+fn ports<K: Key, P: PortSet, S: Store>(
+    rules: &PortSets<K, P, S>,
+    first: u32,
+    port: u16,
+    best: u32,
+) -> u32 {
+    rules.find_from(first, Port::new(port), best)
 }
 
 #[inline(never)]

@@ -106,11 +106,11 @@ macro_rules! tables {
             $(#[doc = $doc] $step($at),)+
         }
 
-        pub(crate) struct Tables<S: Store> {
+        pub(crate) struct Tables<P, S: Store> {
             $(pub(crate) $field: $index,)+
         }
 
-        impl<S: Store> Tables<S> {
+        impl<P: PortSet + Clone, S: Store> Tables<P, S> {
             pub(crate) fn new(pool: &Pool<S>, seed: u64) -> Self {
                 let make = (pool, seed);
                 Self { $($field: $new(make),)+ }
@@ -119,12 +119,12 @@ macro_rules! tables {
             /// Makes sure that the next insertion at `place` succeeds.
             pub(crate) fn reserve(&mut self, pool: &mut Pool<S>, place: Place) -> Result<(), OutOfMemory> {
                 match place {
-                    $(Place::$step(at) => Index::<S>::reserve(&mut self.$field, pool, at),)+
+                    $(Place::$step(at) => Index::<P, S>::reserve(&mut self.$field, pool, at),)+
                 }
             }
 
             /// Adds the newest rule; room must have been reserved.
-            pub(crate) fn insert<P, T>(
+            pub(crate) fn insert<T>(
                 &mut self,
                 arena: &mut Arena<P, T, S>,
                 pool: &mut Pool<S>,
@@ -137,7 +137,7 @@ macro_rules! tables {
             }
 
             /// Removes a rule.
-            pub(crate) fn remove<P, T>(&mut self, arena: &mut Arena<P, T, S>, place: Place, id: u32) {
+            pub(crate) fn remove<T>(&mut self, arena: &mut Arena<P, T, S>, place: Place, id: u32) {
                 match place {
                     $(Place::$step(at) => Index::remove(&mut self.$field, arena, at, id),)+
                 }
@@ -146,14 +146,14 @@ macro_rules! tables {
             /// Returns the earliest rule that a step can find.
             pub(crate) fn head(&self, step: Step) -> u32 {
                 match step {
-                    $(Step::$step => Index::<S>::head(&self.$field),)+
+                    $(Step::$step => Index::<P, S>::head(&self.$field),)+
                 }
             }
 
             /// Gives a rule another number, with no rule's number between the two.
             pub(crate) fn rename(&mut self, place: Place, old: u32, new: u32) {
                 match place {
-                    $(Place::$step(at) => Index::<S>::rename(&mut self.$field, at, old, new),)+
+                    $(Place::$step(at) => Index::<P, S>::rename(&mut self.$field, at, old, new),)+
                 }
             }
         }
@@ -169,7 +169,7 @@ macro_rules! tables {
     };
 }
 
-impl<S: Store> Tables<S> {
+impl<P: PortSet + Clone, S: Store> Tables<P, S> {
     /// Returns what [plans](crate::plan) depend on of a place: when that changes, they do.
     pub(crate) fn planned(&self, place: Place) -> (u32, u32) {
         let protocol = match place {
@@ -202,11 +202,11 @@ fn cids<S: Store>((pool, seed): Make<'_, S>) -> Cids<S> {
     Cids::new(pool, seed)
 }
 
-fn port_list<S: Store>((pool, seed): Make<'_, S>) -> PortList<S> {
+fn port_list<P: PortSet, S: Store>((pool, seed): Make<'_, S>) -> PortList<P, S> {
     PortList::new(pool, seed)
 }
 
-fn ports<K: Key, S: Store>((pool, seed): Make<'_, S>) -> PortSets<K, S> {
+fn ports<K: Key, P: PortSet, S: Store>((pool, seed): Make<'_, S>) -> PortSets<K, P, S> {
     PortSets::new(pool, seed)
 }
 
@@ -244,15 +244,15 @@ tables! {
     /// Inner IPv6 under masks with holes.
     InnerMask6 inner_mask6: ByMask<V6, S>, at (V6, V6), new mask;
     /// Sets of UDP ports.
-    UdpPorts udp_ports: PortList<S>, at u64, new port_list;
+    UdpPorts udp_ports: PortList<P, S>, at u64, new port_list;
     /// IPv4 destinations with sets of UDP ports.
-    UdpPorts4 udp_ports4: PortSets<u32, S>, at (u32, u64), new ports;
+    UdpPorts4 udp_ports4: PortSets<u32, P, S>, at (u32, u64), new ports;
     /// IPv6 destinations with sets of UDP ports.
-    UdpPorts6 udp_ports6: PortSets<V6, S>, at (V6, u64), new ports;
+    UdpPorts6 udp_ports6: PortSets<V6, P, S>, at (V6, u64), new ports;
     /// IPv4 destinations with sets of TCP ports.
-    TcpPorts4 tcp_ports4: PortSets<u32, S>, at (u32, u64), new ports;
+    TcpPorts4 tcp_ports4: PortSets<u32, P, S>, at (u32, u64), new ports;
     /// IPv6 destinations with sets of TCP ports.
-    TcpPorts6 tcp_ports6: PortSets<V6, S>, at (V6, u64), new ports;
+    TcpPorts6 tcp_ports6: PortSets<V6, P, S>, at (V6, u64), new ports;
     /// QUIC source connection IDs in UDP.
     UdpSrcCid udp_src_cid: Cids<S>, at Flow, new cids;
     /// QUIC destination connection IDs in UDP.

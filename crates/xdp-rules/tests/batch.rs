@@ -30,7 +30,7 @@ impl IntoV6 for u128 {
     }
 }
 
-fn compile<P: PortSet>(patterns: impl IntoIterator<Item = Pattern<P>>) -> Rules<P> {
+fn compile<P: PortSet + Clone>(patterns: impl IntoIterator<Item = Pattern<P>>) -> Rules<P> {
     let mut rules = Rules::new(Heap, 1, usize::MAX);
     for (index, pattern) in patterns.into_iter().enumerate() {
         rules.push(pattern, index).expect("memory");
@@ -50,7 +50,10 @@ fn tuples() -> Rules<&'static PortBits> {
 }
 
 /// Adds frames by way of a batch, every third in two buffers, and returns which item was decided on with which rule.
-fn in_a_batch<P: PortSet>(rules: &Rules<P>, frames: &[Vec<u8>]) -> Vec<(usize, Option<usize>)> {
+fn in_a_batch<P: PortSet + Clone>(
+    rules: &Rules<P>,
+    frames: &[Vec<u8>],
+) -> Vec<(usize, Option<usize>)> {
     let mut found = Vec::new();
     let mut decided = |item: Box<usize>, hit: Option<xdp_rules::Hit<'_, usize>>| {
         found.push((*item, hit.map(|hit| *hit.value)));
@@ -69,7 +72,10 @@ fn in_a_batch<P: PortSet>(rules: &Rules<P>, frames: &[Vec<u8>]) -> Vec<(usize, O
     found
 }
 
-fn one_by_one<P: PortSet>(rules: &Rules<P>, frames: &[Vec<u8>]) -> Vec<(usize, Option<usize>)> {
+fn one_by_one<P: PortSet + Clone>(
+    rules: &Rules<P>,
+    frames: &[Vec<u8>],
+) -> Vec<(usize, Option<usize>)> {
     let hits = frames.iter().map(|frame| {
         let hit = rules.classify(&Frame::new(frame));
         hit.map(|hit| *hit.value)
@@ -160,4 +166,21 @@ fn one_by_one_of(bits: &[PortBits], frames: &[Vec<u8>]) -> Vec<Option<usize>> {
     };
     let holding = |frame: &Vec<u8>| bits.iter().position(|set| set.contains(port(frame)));
     frames.iter().map(holding).collect()
+}
+
+#[test]
+fn a_change_is_seen_soon_in_a_long_chain_too() {
+    let bits: Vec<PortBits> = (0..2).map(|_| PortBits::default()).collect();
+    let rules = compile(bits.iter().map(Pattern::UdpPortSet));
+    let frame = udp4(1, 53);
+    let frames = (0..300).map(|nth| {
+        bits[1].set(53, nth >= 100);
+        bits[0].set(53, nth >= 200);
+        Frame::new(&frame)
+    });
+    let mut hits = Vec::new();
+    rules.classify_many(frames, |hit| hits.push(hit.map(|hit| *hit.value)));
+    assert!(hits[..100].iter().all(Option::is_none));
+    assert!(hits[164..200].iter().all(|hit| *hit == Some(1)));
+    assert!(hits[264..].iter().all(|hit| *hit == Some(0)));
 }

@@ -325,6 +325,7 @@ fn port_sets_stay_live() {
 }
 
 /// A set that is only told apart from others.
+#[derive(Clone)]
 struct Named(u64);
 
 impl PortSet for Named {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::monitor::sample::{Frames, Rule};
+use crate::monitor::sample::{Frames, LOSSES, Rule, RuleKey};
 use crate::session::Traffic;
 use crate::talkers::{Pair, Talker};
 use ratatui::Terminal;
@@ -147,14 +147,14 @@ fn queues_rules_and_talkers_are_on_the_screen() {
         "{screen}"
     );
     // The hits of both queues together, beside the talkers with the loudest first.
-    let rules = line(&screen, &["nic0", "1", "dns"]);
+    let rules = line(&screen, &["1", "dns"]);
     assert_eq!(
-        rules[..8],
-        ["nic0", "1", "dns", "400", "1200", "udp-dst", "53", "drop"],
+        rules[..7],
+        ["1", "dns", "400", "1200", "udp-dst", "53", "drop"],
         "{screen}"
     );
     assert_eq!(
-        rules[8..],
+        rules[7..],
         [
             "192.0.2.1",
             ">",
@@ -252,9 +252,25 @@ fn a_queue_that_went_and_came_back_begins_again() {
 }
 
 #[test]
-fn trends_are_bars() {
-    let history: VecDeque<u64> = [0, 1, 4, 8].into();
-    assert_eq!(trend(&history), " ▁▄█");
-    let long: VecDeque<u64> = (0..100).collect();
-    assert_eq!(trend(&long).chars().count(), TREND);
+fn rules_name_their_interface_where_there_are_several() {
+    let screen = drawn(&view(), 120, 30);
+    assert_eq!(screen.matches("INTERFACE").count(), 1, "{screen}");
+    let mut both = sample(4);
+    let other: Vec<_> = both
+        .rules
+        .iter()
+        .map(|(key, rule)| {
+            let key = RuleKey {
+                interface: "nic1".into(),
+                ..key.clone()
+            };
+            (key, rule.clone())
+        })
+        .collect();
+    both.rules.extend(other);
+    let mut view = View::new("all interfaces".into(), both.clone());
+    view.take(both);
+    let screen = drawn(&view, 120, 30);
+    assert_eq!(screen.matches("INTERFACE").count(), 2, "{screen}");
+    line(&screen, &["nic1", "1", "dns"]);
 }

@@ -5,6 +5,7 @@ mod driver;
 pub(crate) mod ends;
 mod event;
 mod faults;
+mod handle;
 mod handover;
 mod held;
 pub(crate) mod kernel_client;
@@ -16,6 +17,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod user_memory;
 
 use std::{
     cell::RefCell,
@@ -32,10 +34,12 @@ pub use self::{
     builder::LabBuilder,
     driver::{Driver, DriverEntry},
     event::Event,
+    handle::{Handle, Output, Pending},
     leaks::{Leak, UnloadReport},
-    process::{Handle, Output, Pending, Process, UserMemory},
+    process::Process,
     status::NtStatus,
     system::{CounterInstance, TraceEvent},
+    user_memory::UserMemory,
 };
 use crate::{
     clock::Clock,

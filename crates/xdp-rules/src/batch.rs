@@ -28,35 +28,8 @@ const TOGETHER: usize = 32;
 /// A value for each frame.
 type Column<T> = [T; TOGETHER];
 
-/// What is searched for many frames at once.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Plan {
-    /// IPv4 UDP in the table of its ends only.
-    Tuples,
-    /// UDP in port sets only.
-    Ports,
-}
-
 /// Stands for a rule that has not been looked for.
 const PENDING: u32 = NONE - 1;
-
-/// Frames for which an answer about a port holds.
-const FRESH: usize = 64;
-
-/// What port sets said about a port.
-#[derive(Clone, Copy)]
-struct Answer {
-    /// [`NONE`]: nothing was asked.
-    port: u32,
-    rule: u32,
-}
-
-impl Answer {
-    const NONE: Self = Self {
-        port: NONE,
-        rule: NONE,
-    };
-}
 
 /// Frames whose rules are looked for together. What was added last is decided on by [`Batch::finish`].
 ///
@@ -65,7 +38,57 @@ impl Answer {
 /// A port set may be asked once for several of the frames: a change of it is seen by the next batch at the latest.
 pub struct Batch<'r, P, T, S: Store, I> {
     rules: &'r Classifier<P, T, S>,
-    plan: Plan,
+    kind: Kind<I>,
+}
+
+/// What is to be gained.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack of who classifies, and nothing is allocated there"
+)]
+enum Kind<I> {
+    /// IPv4 UDP is looked for in the table of its ends only: frames wait for each other.
+    Tuples(Waiting<I>),
+    /// UDP is looked for in port sets only: frames to the same port have the same answer.
+    Ports(Answers),
+}
+
+impl<'r, P: PortSet, T, S: Store, I> Batch<'r, P, T, S, I> {
+    /// Adds a frame of one buffer; calls `decided` when many are waiting.
+    #[inline]
+    pub fn add(&mut self, item: I, bytes: &[u8], decided: &mut impl FnMut(I, Option<Hit<'r, T>>)) {
+        match &mut self.kind {
+            Kind::Tuples(waiting) => waiting.add(self.rules, item, bytes, decided),
+            Kind::Ports(answers) => {
+                decided(item, self.rules.hit(answers.search(self.rules, bytes)));
+            }
+        }
+    }
+
+    /// Adds a frame of any number of buffers; calls `decided` when many are waiting.
+    pub fn add_frame(
+        &mut self,
+        item: I,
+        frame: &Frame<'_>,
+        decided: &mut impl FnMut(I, Option<Hit<'r, T>>),
+    ) {
+        let id = self.rules.search_frame(frame);
+        match &mut self.kind {
+            Kind::Tuples(waiting) => waiting.wait(self.rules, item, id, decided),
+            Kind::Ports(_) => decided(item, self.rules.hit(id)),
+        }
+    }
+
+    /// Decides on the frames that are left.
+    pub fn finish(mut self, decided: &mut impl FnMut(I, Option<Hit<'r, T>>)) {
+        if let Kind::Tuples(waiting) = &mut self.kind {
+            waiting.decide(self.rules, decided);
+        }
+    }
+}
+
+/// Frames that wait for each other.
+struct Waiting<I> {
     len: usize,
     items: Column<Option<I>>,
     found: Column<u32>,
@@ -73,30 +96,21 @@ pub struct Batch<'r, P, T, S: Store, I> {
     // it would have to wait.
     addresses: Column<u64>,
     ports: Column<u32>,
-    /// By the lower bits of ports.
-    answers: Column<Answer>,
 }
 
-impl<'r, P: PortSet, T, S: Store, I> Batch<'r, P, T, S, I> {
-    /// Adds a frame of one buffer; calls `decided` when many are waiting.
-    #[inline]
-    pub fn add(&mut self, item: I, bytes: &[u8], decided: &mut impl FnMut(I, Option<Hit<'r, T>>)) {
-        match self.plan {
-            Plan::Tuples => self.add_tuple(item, bytes, decided),
-            Plan::Ports => {
-                let flow = Flow4::of(bytes).or_else(|| Flow4::ports_of_6(bytes));
-                let id = match flow {
-                    Some(flow) => self.answer(low(flow.ports)),
-                    None => self.rules.search_slice(bytes),
-                };
-                decided(item, self.rules.hit(id));
-            }
-        }
-    }
+impl<I> Waiting<I> {
+    const EMPTY: Self = Self {
+        len: 0,
+        items: [const { None }; TOGETHER],
+        found: [NONE; TOGETHER],
+        addresses: [0; TOGETHER],
+        ports: [0; TOGETHER],
+    };
 
     #[inline]
-    fn add_tuple(
+    fn add<'r, P: PortSet, T, S: Store>(
         &mut self,
+        rules: &'r Classifier<P, T, S>,
         item: I,
         bytes: &[u8],
         decided: &mut impl FnMut(I, Option<Hit<'r, T>>),
@@ -109,48 +123,20 @@ impl<'r, P: PortSet, T, S: Store, I> Batch<'r, P, T, S, I> {
         {
             *addresses = flow.addresses();
             *ports = flow.ports;
-            self.wait(item, PENDING, decided);
+            self.wait(rules, item, PENDING, decided);
         } else {
-            self.wait(item, self.rules.search_slice(bytes), decided);
+            self.wait(rules, item, rules.search_slice(bytes), decided);
         }
     }
 
-    /// Returns the rule for a port, which may have been asked for.
     #[inline]
-    fn answer(&mut self, port: u16) -> u32 {
-        if self.len == FRESH {
-            self.answers.fill(Answer::NONE);
-            self.len = 0;
-        }
-        self.len = self.len.wrapping_add(1);
-        let Some(answer) = self.answers.get_mut(usize::from(port) % TOGETHER) else {
-            return NONE;
-        };
-        if answer.port != u32::from(port) {
-            *answer = Answer {
-                port: u32::from(port),
-                rule: self.rules.ports(port, NONE),
-            };
-        }
-        answer.rule
-    }
-
-    /// Adds a frame of any number of buffers; calls `decided` when many are waiting.
-    pub fn add_frame(
+    fn wait<'r, P: PortSet, T, S: Store>(
         &mut self,
+        rules: &'r Classifier<P, T, S>,
         item: I,
-        frame: &Frame<'_>,
+        id: u32,
         decided: &mut impl FnMut(I, Option<Hit<'r, T>>),
     ) {
-        let id = self.rules.search_frame(frame);
-        match self.plan {
-            Plan::Tuples => self.wait(item, id, decided),
-            Plan::Ports => decided(item, self.rules.hit(id)),
-        }
-    }
-
-    #[inline]
-    fn wait(&mut self, item: I, id: u32, decided: &mut impl FnMut(I, Option<Hit<'r, T>>)) {
         if let (Some(place), Some(found)) =
             (self.items.get_mut(self.len), self.found.get_mut(self.len))
         {
@@ -159,32 +145,88 @@ impl<'r, P: PortSet, T, S: Store, I> Batch<'r, P, T, S, I> {
             self.len = self.len.wrapping_add(1);
         }
         if self.len == TOGETHER {
-            self.decide(decided);
-        }
-    }
-
-    /// Decides on the frames that are left.
-    pub fn finish(mut self, decided: &mut impl FnMut(I, Option<Hit<'r, T>>)) {
-        if self.plan == Plan::Tuples {
-            self.decide(decided);
+            self.decide(rules, decided);
         }
     }
 
     #[inline(never)]
-    fn decide(&mut self, decided: &mut impl FnMut(I, Option<Hit<'r, T>>)) {
-        let table = &self.rules.tables.tuple4.table;
+    fn decide<'r, P: PortSet, T, S: Store>(
+        &mut self,
+        rules: &'r Classifier<P, T, S>,
+        decided: &mut impl FnMut(I, Option<Hit<'r, T>>),
+    ) {
+        let table = &rules.tables.tuple4.table;
         let keys = self.addresses.iter().zip(&self.ports);
-        for (found, (&addresses, &ports)) in self.found.iter_mut().zip(keys).take(self.len) {
-            if *found == PENDING {
-                *found = table.find(&Tuple4 { addresses, ports });
-            }
-        }
+        let waiting = self.found.iter_mut().zip(keys).take(self.len);
+        let pending = waiting.filter(|(found, _)| **found == PENDING);
+        pending.for_each(|(found, (&addresses, &ports))| {
+            *found = table.find(&Tuple4 { addresses, ports });
+        });
         for (item, &id) in self.items.iter_mut().zip(&self.found).take(self.len) {
             if let Some(item) = item.take() {
-                decided(item, self.rules.hit(id));
+                decided(item, rules.hit(id));
             }
         }
         self.len = 0;
+    }
+}
+
+/// Ports that a cache has room for.
+const PORTS: usize = 32;
+/// Frames for which an answer about a port holds.
+const FRESH: usize = 64;
+
+/// What port sets said about a port.
+#[derive(Clone, Copy)]
+struct Answer {
+    /// [`NONE`]: nothing was asked.
+    port: u32,
+    rule: u32,
+}
+
+/// What port sets said a moment ago.
+struct Answers {
+    /// By the lower bits of ports.
+    list: [Answer; PORTS],
+    /// Frames since nothing was known.
+    frames: usize,
+}
+
+impl Answers {
+    const EMPTY: Self = Self {
+        list: [Answer {
+            port: NONE,
+            rule: NONE,
+        }; PORTS],
+        frames: 0,
+    };
+
+    /// Searches for a frame of one buffer.
+    #[inline]
+    fn search<P: PortSet, T, S: Store>(
+        &mut self,
+        rules: &Classifier<P, T, S>,
+        bytes: &[u8],
+    ) -> u32 {
+        let flow = Flow4::of(bytes).or_else(|| Flow4::ports_of_6(bytes));
+        let Some(flow) = flow else {
+            return rules.search_slice(bytes);
+        };
+        if self.frames == FRESH {
+            *self = Self::EMPTY;
+        }
+        self.frames = self.frames.wrapping_add(1);
+        let port = low(flow.ports);
+        let Some(answer) = self.list.get_mut(usize::from(port) % PORTS) else {
+            return NONE;
+        };
+        if answer.port != u32::from(port) {
+            *answer = Answer {
+                port: u32::from(port),
+                rule: rules.ports(port, NONE),
+            };
+        }
+        answer.rule
     }
 }
 
@@ -193,21 +235,12 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     #[inline]
     #[must_use]
     pub fn batch<I>(&self) -> Option<Batch<'_, P, T, S, I>> {
-        let plan = match self.plans.only(Class::Udp4) {
-            Some(Step::Tuple4) => Plan::Tuples,
-            Some(Step::UdpPorts) if self.has_ports_only() => Plan::Ports,
+        let kind = match self.plans.only(Class::Udp4) {
+            Some(Step::Tuple4) => Kind::Tuples(Waiting::EMPTY),
+            Some(Step::UdpPorts) if self.has_ports_only() => Kind::Ports(Answers::EMPTY),
             _ => return None,
         };
-        Some(Batch {
-            rules: self,
-            plan,
-            len: 0,
-            items: [const { None }; TOGETHER],
-            found: [NONE; TOGETHER],
-            addresses: [0; TOGETHER],
-            ports: [0; TOGETHER],
-            answers: [Answer::NONE; TOGETHER],
-        })
+        Some(Batch { rules: self, kind })
     }
 
     /// Tells whether UDP is looked for in several port sets and nowhere else.
@@ -224,20 +257,34 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
         frames: impl IntoIterator<Item = Frame<'f>>,
         mut decided: impl FnMut(Option<Hit<'r, T>>),
     ) {
-        let Some(mut batch) = self.batch() else {
-            for frame in frames {
-                decided(self.classify(&frame));
+        // A loop for each kind, instead of a look at the kind for each frame.
+        match self.batch().map(|batch| batch.kind) {
+            None => {
+                for frame in frames {
+                    decided(self.classify(&frame));
+                }
             }
-            return;
-        };
-        let mut decided = |(): (), hit: Option<Hit<'r, T>>| decided(hit);
-        for frame in frames {
-            if frame.is_contiguous() {
-                batch.add((), frame.first(), &mut decided);
-            } else {
-                batch.add_frame((), &frame, &mut decided);
+            Some(Kind::Ports(mut answers)) => {
+                for frame in frames {
+                    let id = if frame.is_contiguous() {
+                        answers.search(self, frame.first())
+                    } else {
+                        self.search_frame(&frame)
+                    };
+                    decided(self.hit(id));
+                }
+            }
+            Some(Kind::Tuples(mut waiting)) => {
+                let mut decided = |(): (), hit: Option<Hit<'r, T>>| decided(hit);
+                for frame in frames {
+                    if frame.is_contiguous() {
+                        waiting.add(self, (), frame.first(), &mut decided);
+                    } else {
+                        waiting.wait(self, (), self.search_frame(&frame), &mut decided);
+                    }
+                }
+                waiting.decide(self, &mut decided);
             }
         }
-        batch.finish(&mut decided);
     }
 }

@@ -43,11 +43,18 @@ impl<P: PortSet, S: Store> PortList<P, S> {
     }
 
     /// Returns the earliest rule whose set has the port now, if it is earlier than `best`.
-    ///
-    /// Some sets are asked at once: what they answer is hard to foresee, and their memory takes longer to answer than they
-    /// take to be asked.
     #[inline]
     pub(crate) fn find(&self, port: Port, best: u32) -> u32 {
+        if self.heads.len() >= AT_ONCE {
+            return self.find_among_many(port, best);
+        }
+        find_in(&self.heads, &self.sets, port, best)
+    }
+
+    /// Some sets are asked at once: what they answer is hard to foresee, and their memory takes longer to answer than they
+    /// take to be asked.
+    #[inline(never)]
+    fn find_among_many(&self, port: Port, best: u32) -> u32 {
         let (heads, last_heads) = self.heads.as_chunks::<AT_ONCE>();
         let (sets, last_sets) = self.sets.as_chunks::<AT_ONCE>();
         for (heads, sets) in heads.iter().zip(sets) {
@@ -61,10 +68,7 @@ impl<P: PortSet, S: Store> PortList<P, S> {
                 return best.min(head);
             }
         }
-        let earlier = last_heads.iter().zip(last_sets);
-        let mut earlier = earlier.take_while(|(head, _)| **head < best);
-        let found = earlier.find(|(_, set)| set.contains(port));
-        found.map_or(best, |(&head, _)| head)
+        find_in(last_heads, last_sets, port, best)
     }
 
     /// Takes a set out of the list; `None` if there is none with this head.
@@ -80,6 +84,20 @@ impl<P: PortSet, S: Store> PortList<P, S> {
         put_in(&mut self.heads, place, head)?;
         put_in(&mut self.sets, place, set)
     }
+}
+
+/// Asks one set after the other.
+#[inline]
+fn find_in<P: PortSet>(heads: &[u32], sets: &[P], port: Port, best: u32) -> u32 {
+    for (&head, set) in heads.iter().zip(sets) {
+        if head >= best {
+            break;
+        }
+        if set.contains(port) {
+            return head;
+        }
+    }
+    best
 }
 
 // Both are written out: rotating a slice comes with a panic.

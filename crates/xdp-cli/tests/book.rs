@@ -6,6 +6,8 @@
 //!   the rest: in such a line `…` stands for anything, and a line `...` for any lines.
 //! - In a block `text`, such a line must be one that the command line takes.
 //! - In a block `sh`, a line that starts with `xdp ` must be one that the command line takes, and what `cargo` is told must exist.
+//! - A block `sh run` is pasted into a shell in the root of the repository, and has to end well.
+//! - What names a lab of another terminal must be a command that reaches it.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
@@ -66,6 +68,8 @@ impl Place {
             let name = from.file_name().expect("it has a name");
             std::fs::copy(&from, folder.path().join(name)).expect("it can be copied");
         }
+        std::os::unix::fs::symlink(root().join("samples"), folder.path().join("samples"))
+            .expect("the samples can be linked");
         let driver = driver_file();
         if let Some(driver) = &driver {
             std::fs::copy(driver, folder.path().join("xdp.sys")).expect("it can be copied");
@@ -169,6 +173,17 @@ fn understood(words: &[&str], shown: &str) {
     if let Err(error) = xdp_cli::definition().try_get_matches_from(full) {
         panic!("{shown} is not understood: {error}");
     }
+    let reaching = ["filter", "monitor", "status", "doctor"];
+    assert!(
+        !words.iter().any(|word| is_other_lab(word)) || reaching.contains(&words[0]),
+        "{shown} does not reach a lab of another terminal"
+    );
+}
+
+/// Whether a word names a lab that has a name; `lab:` with nothing or with settings is the command's own one.
+fn is_other_lab(word: &str) -> bool {
+    word.strip_prefix("lab:")
+        .is_some_and(|rest| !rest.is_empty() && !rest.contains('='))
 }
 
 /// What a line of a `sh` block names must be there.
@@ -228,7 +243,10 @@ fn check(file: &Path) -> usize {
                 exists(line, &shown);
                 commands += usize::from(line.starts_with("xdp "));
             }
-            let Some(line) = line.strip_prefix("$ ") else {
+            let Some(line) = line
+                .strip_prefix("$ ")
+                .or((block.info == "sh run").then_some(line))
+            else {
                 continue;
             };
             let line = line.split(" # ").next().unwrap_or_default();
@@ -248,6 +266,7 @@ fn check(file: &Path) -> usize {
                 ("console root", Some(network), _) => {
                     place.run(&words, Some(network), &shown, &prints);
                 }
+                ("sh run", ..) => place.run(&words, None, &shown, &[]),
                 ("console driver", _, Some(_)) => place.run(&words, None, &shown, &prints),
                 ("console root", None, _) => println!("not run without root: {line}"),
                 ("console driver", _, None) => println!("not run without a driver file: {line}"),

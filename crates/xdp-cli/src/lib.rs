@@ -111,7 +111,7 @@ enum Command {
     Generate(generate::Args),
     /// Measure how fast sockets are.
     Bench(bench::Args),
-    /// Boots a driver in a simulated NT kernel.
+    /// Boot a driver in a simulated NT kernel.
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     Lab(lab::Args),
     /// Print what a shell needs to complete this command.

@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Boots the lab and runs it until Ctrl-C, or until the captures are exhausted.
+    /// Boot the lab and run it until Ctrl-C, or until the captures are exhausted.
     #[command(after_long_help = EXAMPLES)]
     Run(RunArgs),
 }

@@ -3,8 +3,7 @@
 //! Frames come in chains, and some lists gain from that:
 //!
 //! - What a search in a large table waits for is memory. One frame after the other, the processor sees only a few loads ahead.
-//!   A [`Batch`] gathers frames, and their lookups stand in one short loop, so that the loads of many of them are under way at
-//!   once.
+//!   A [`Batch`] gathers frames, and their lookups stand in short loops, so that the loads of many of them are under way at once.
 //! - Live port sets without an address have to be asked one after the other for each frame: it cannot be known that none of
 //!   them has changed. For frames that arrive together it is enough to ask once for each port.
 //!
@@ -20,6 +19,7 @@ use crate::pattern::PortSet;
 use crate::plan::Class;
 use crate::store::Store;
 use crate::tables::{Step, Tuple4};
+use xdp_abi::Port;
 use xdp_packet::Frame;
 
 /// Frames that are searched for together: enough to hide what loads take, and little enough for a kernel stack.
@@ -41,15 +41,19 @@ pub struct Batch<'r, P, T, S: Store, I> {
     kind: Kind<I>,
 }
 
-/// What is to be gained.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lives on the stack of who classifies, and nothing is allocated there"
-)]
-enum Kind<I> {
+/// What there is to gain.
+enum Gain {
     /// IPv4 UDP is looked for in the table of its ends only: frames wait for each other.
-    Tuples(Waiting<I>),
+    Tuples,
+    /// IPv4 UDP is looked for in the port sets of its destination only: frames wait for each other.
+    Addresses,
     /// UDP is looked for in port sets only: frames to the same port have the same answer.
+    Ports,
+}
+
+enum Kind<I> {
+    Tuples(Waiting<I, Tuple4>),
+    Addresses(Waiting<I, Ask>),
     Ports(Answers),
 }
 
@@ -59,6 +63,7 @@ impl<'r, P: PortSet, T, S: Store, I> Batch<'r, P, T, S, I> {
     pub fn add(&mut self, item: I, bytes: &[u8], decided: &mut impl FnMut(I, Option<Hit<'r, T>>)) {
         match &mut self.kind {
             Kind::Tuples(waiting) => waiting.add(self.rules, item, bytes, decided),
+            Kind::Addresses(waiting) => waiting.add(self.rules, item, bytes, decided),
             Kind::Ports(answers) => {
                 decided(item, self.rules.hit(answers.search(self.rules, bytes)));
             }
@@ -74,37 +79,98 @@ impl<'r, P: PortSet, T, S: Store, I> Batch<'r, P, T, S, I> {
     ) {
         let id = self.rules.search_frame(frame);
         match &mut self.kind {
-            Kind::Tuples(waiting) => waiting.wait(self.rules, item, id, decided),
+            Kind::Tuples(waiting) => waiting.add_found(self.rules, item, id, decided),
+            Kind::Addresses(waiting) => waiting.add_found(self.rules, item, id, decided),
             Kind::Ports(_) => decided(item, self.rules.hit(id)),
         }
     }
 
     /// Decides on the frames that are left.
     pub fn finish(mut self, decided: &mut impl FnMut(I, Option<Hit<'r, T>>)) {
-        if let Kind::Tuples(waiting) = &mut self.kind {
-            waiting.decide(self.rules, decided);
+        match &mut self.kind {
+            Kind::Tuples(waiting) => waiting.decide(self.rules, decided),
+            Kind::Addresses(waiting) => waiting.decide(self.rules, decided),
+            Kind::Ports(_) => {}
         }
     }
 }
 
+/// What is left to do for a frame while it waits. Each number is read back as it was written: put together from smaller ones,
+/// reading it would have to wait.
+trait Rest: Copy {
+    /// For a place that no frame has had.
+    const NOTHING: Self;
+    /// Whether memory is what it waits for, so that it is done for all frames in a loop of its own.
+    const IS_LONG: bool;
+
+    /// Does what comes first for a frame of one buffer; `None` where something else has to be done.
+    fn begin<P: PortSet, T, S: Store>(rules: &Classifier<P, T, S>, bytes: &[u8]) -> Option<Self>;
+
+    /// Does the rest; returns the rule.
+    fn search<P: PortSet, T, S: Store>(self, rules: &Classifier<P, T, S>) -> u32;
+}
+
+impl Rest for Tuple4 {
+    const NOTHING: Self = Self::new(0, 0, 0);
+    const IS_LONG: bool = true;
+
+    #[inline]
+    fn begin<P: PortSet, T, S: Store>(_: &Classifier<P, T, S>, bytes: &[u8]) -> Option<Self> {
+        let flow = Flow4::of(bytes)?;
+        Some(Self::new(flow.from, flow.to, flow.ports))
+    }
+
+    #[inline]
+    fn search<P: PortSet, T, S: Store>(self, rules: &Classifier<P, T, S>) -> u32 {
+        rules.tables.tuple4.table.find(&self)
+    }
+}
+
+/// A port and the first set that is to be asked for it.
+#[derive(Clone, Copy)]
+struct Ask {
+    first: u32,
+    port: u32,
+}
+
+impl Rest for Ask {
+    const NOTHING: Self = Self {
+        first: NONE,
+        port: 0,
+    };
+    const IS_LONG: bool = false;
+
+    #[inline]
+    fn begin<P: PortSet, T, S: Store>(rules: &Classifier<P, T, S>, bytes: &[u8]) -> Option<Self> {
+        let flow = Flow4::of(bytes)?;
+        Some(Self {
+            first: rules.tables.udp_ports4.first(&flow.to),
+            port: flow.ports,
+        })
+    }
+
+    #[inline]
+    fn search<P: PortSet, T, S: Store>(self, rules: &Classifier<P, T, S>) -> u32 {
+        let port = Port::new(low(self.port));
+        rules.tables.udp_ports4.find_from(self.first, port, NONE)
+    }
+}
+
 /// Frames that wait for each other.
-struct Waiting<I> {
+struct Waiting<I, R> {
     len: usize,
     items: Column<Option<I>>,
     found: Column<u32>,
-    // What is looked for, where it is pending. Each number is read back as it was written: put together from smaller ones, reading
-    // it would have to wait.
-    addresses: Column<u64>,
-    ports: Column<u32>,
+    /// Where nothing was found yet.
+    rests: Column<R>,
 }
 
-impl<I> Waiting<I> {
+impl<I, R: Rest> Waiting<I, R> {
     const EMPTY: Self = Self {
         len: 0,
         items: [const { None }; TOGETHER],
         found: [NONE; TOGETHER],
-        addresses: [0; TOGETHER],
-        ports: [0; TOGETHER],
+        rests: [R::NOTHING; TOGETHER],
     };
 
     #[inline]
@@ -115,22 +181,19 @@ impl<I> Waiting<I> {
         bytes: &[u8],
         decided: &mut impl FnMut(I, Option<Hit<'r, T>>),
     ) {
-        if let Some(flow) = Flow4::of(bytes)
-            && let (Some(addresses), Some(ports)) = (
-                self.addresses.get_mut(self.len),
-                self.ports.get_mut(self.len),
-            )
+        if let Some(rest) = R::begin(rules, bytes)
+            && let Some(place) = self.rests.get_mut(self.len)
         {
-            *addresses = flow.addresses();
-            *ports = flow.ports;
-            self.wait(rules, item, PENDING, decided);
+            *place = rest;
+            self.add_found(rules, item, PENDING, decided);
         } else {
-            self.wait(rules, item, rules.search_slice(bytes), decided);
+            self.add_found(rules, item, rules.search_slice(bytes), decided);
         }
     }
 
+    /// Adds a frame for which the search is done, or [`PENDING`].
     #[inline]
-    fn wait<'r, P: PortSet, T, S: Store>(
+    fn add_found<'r, P: PortSet, T, S: Store>(
         &mut self,
         rules: &'r Classifier<P, T, S>,
         item: I,
@@ -155,14 +218,18 @@ impl<I> Waiting<I> {
         rules: &'r Classifier<P, T, S>,
         decided: &mut impl FnMut(I, Option<Hit<'r, T>>),
     ) {
-        let table = &rules.tables.tuple4.table;
-        let keys = self.addresses.iter().zip(&self.ports);
-        let waiting = self.found.iter_mut().zip(keys).take(self.len);
-        let pending = waiting.filter(|(found, _)| **found == PENDING);
-        pending.for_each(|(found, (&addresses, &ports))| {
-            *found = table.find(&Tuple4 { addresses, ports });
-        });
-        for (item, &id) in self.items.iter_mut().zip(&self.found).take(self.len) {
+        if R::IS_LONG {
+            let waiting = self.found.iter_mut().zip(&self.rests).take(self.len);
+            let pending = waiting.filter(|(found, _)| **found == PENDING);
+            pending.for_each(|(found, rest)| *found = rest.search(rules));
+        }
+        let found = self.found.iter().zip(&self.rests);
+        for (item, (&found, rest)) in self.items.iter_mut().zip(found).take(self.len) {
+            let id = if !R::IS_LONG && found == PENDING {
+                rest.search(rules)
+            } else {
+                found
+            };
             if let Some(item) = item.take() {
                 decided(item, rules.hit(id));
             }
@@ -235,12 +302,22 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
     #[inline]
     #[must_use]
     pub fn batch<I>(&self) -> Option<Batch<'_, P, T, S, I>> {
-        let kind = match self.plans.only(Class::Udp4) {
-            Some(Step::Tuple4) => Kind::Tuples(Waiting::EMPTY),
-            Some(Step::UdpPorts) if self.has_ports_only() => Kind::Ports(Answers::EMPTY),
-            _ => return None,
+        let kind = match self.gain()? {
+            Gain::Tuples => Kind::Tuples(Waiting::EMPTY),
+            Gain::Addresses => Kind::Addresses(Waiting::EMPTY),
+            Gain::Ports => Kind::Ports(Answers::EMPTY),
         };
         Some(Batch { rules: self, kind })
+    }
+
+    #[inline]
+    fn gain(&self) -> Option<Gain> {
+        match self.plans.only(Class::Udp4)? {
+            Step::Tuple4 => Some(Gain::Tuples),
+            Step::UdpPorts4 => Some(Gain::Addresses),
+            Step::UdpPorts if self.has_ports_only() => Some(Gain::Ports),
+            _ => None,
+        }
     }
 
     /// Tells whether UDP is looked for in several port sets and nowhere else.
@@ -258,13 +335,14 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
         mut decided: impl FnMut(Option<Hit<'r, T>>),
     ) {
         // A loop for each kind, instead of a look at the kind for each frame.
-        match self.batch().map(|batch| batch.kind) {
+        match self.gain() {
             None => {
                 for frame in frames {
                     decided(self.classify(&frame));
                 }
             }
-            Some(Kind::Ports(mut answers)) => {
+            Some(Gain::Ports) => {
+                let mut answers = Answers::EMPTY;
                 for frame in frames {
                     let id = if frame.is_contiguous() {
                         answers.search(self, frame.first())
@@ -274,17 +352,26 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
                     decided(self.hit(id));
                 }
             }
-            Some(Kind::Tuples(mut waiting)) => {
-                let mut decided = |(): (), hit: Option<Hit<'r, T>>| decided(hit);
-                for frame in frames {
-                    if frame.is_contiguous() {
-                        waiting.add(self, (), frame.first(), &mut decided);
-                    } else {
-                        waiting.wait(self, (), self.search_frame(&frame), &mut decided);
-                    }
-                }
-                waiting.decide(self, &mut decided);
+            Some(Gain::Tuples) => self.wait::<Tuple4>(frames, decided),
+            Some(Gain::Addresses) => self.wait::<Ask>(frames, decided),
+        }
+    }
+
+    #[inline]
+    fn wait<'r, 'f, R: Rest>(
+        &'r self,
+        frames: impl IntoIterator<Item = Frame<'f>>,
+        mut decided: impl FnMut(Option<Hit<'r, T>>),
+    ) {
+        let mut waiting = Waiting::<(), R>::EMPTY;
+        let mut decided = |(): (), hit: Option<Hit<'r, T>>| decided(hit);
+        for frame in frames {
+            if frame.is_contiguous() {
+                waiting.add(self, (), frame.first(), &mut decided);
+            } else {
+                waiting.add_found(self, (), self.search_frame(&frame), &mut decided);
             }
         }
+        waiting.decide(self, &mut decided);
     }
 }

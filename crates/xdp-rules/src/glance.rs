@@ -42,12 +42,6 @@ impl<'p> Flow4<'p> {
             payload,
         })
     }
-
-    /// Returns the source address and, in the lower half, the destination address.
-    #[inline]
-    pub(crate) const fn addresses(&self) -> u64 {
-        (self.from as u64) << 32 | self.to as u64
-    }
 }
 
 /// What searches need of IPv6 UDP: the source address, then the destination address; the ports in the same order.

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use xdp_abi::Port;
 use xdp_packet::{Frame, FrameBuilder};
 use xdp_rules::oracle::PortBits;
-use xdp_rules::{Classifier, Heap, Pattern, PortSet, Tuple};
+use xdp_rules::{AddressPorts, Classifier, Heap, Pattern, PortSet, Tuple};
 
 type Rules<P> = Classifier<P, usize, Heap>;
 
@@ -97,6 +97,42 @@ fn every_frame_is_decided_on_once_and_in_order() {
         let found = in_a_batch(&rules, &frames);
         assert_eq!(found, one_by_one(&rules, &frames));
         assert!(count < 64 || found.iter().any(|(_, rule)| rule.is_some()));
+    }
+}
+
+/// Sets at addresses, some of which have two.
+fn addresses(sets: &[PortBits]) -> Rules<&PortBits> {
+    for (nth, set) in (0u16..).zip(sets) {
+        (0..400).for_each(|port| set.set(port, (port / 7 + nth).is_multiple_of(3)));
+    }
+    let at = |last, ports| {
+        let address = Ipv4Addr::new(127, 0, 0, last);
+        Pattern::Ipv4UdpPortSet(AddressPorts { address, ports })
+    };
+    compile([
+        at(1, &sets[0]),
+        at(2, &sets[0]),
+        at(1, &sets[1]),
+        at(3, &sets[2]),
+    ])
+}
+
+#[test]
+fn every_frame_asks_the_sets_of_its_address() {
+    let sets: Vec<PortBits> = (0..3).map(|_| PortBits::default()).collect();
+    let rules = addresses(&sets);
+    for count in [1, 31, 32, 33, 300] {
+        let frames: Vec<_> = (0..count)
+            .map(|nth| match nth % 5 {
+                0 => udp6(443),
+                1 => vec![0xFF; nth % 64],
+                _ => udp4(443, nth as u16),
+            })
+            .collect();
+        let found = in_a_batch(&rules, &frames);
+        assert_eq!(found, one_by_one(&rules, &frames));
+        let one_of = |value| found.iter().any(|(_, rule)| *rule == value);
+        assert!(count < 300 || one_of(Some(0)) && one_of(Some(2)) && one_of(None));
     }
 }
 

@@ -1,10 +1,10 @@
 //! Questions that every host answers: the first byte says how much room there is behind a question, the second whose address it asks
-//! for, the rest is the question.
+//! for and whether the checksum of a neighbour solicitation is put right, which chance seldom hits; the rest is the question.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use xdp_packet::checksum::Checksum;
-use xdp_packet::{Depth, MacAddr, Packet, Responder, protocol};
+use xdp_packet::{Depth, Ipv6, MacAddr, Packet, Responder, protocol};
 
 const OURS: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
 /// What lies behind a question.
@@ -15,6 +15,13 @@ pub(crate) fn check(data: &[u8]) {
     let Some((&[room, whose], question)) = data.split_first_chunk() else {
         return;
     };
+    let mut question = question.to_vec();
+    if whose & 16 == 0
+        && let Some(sum) = right_sum(&question)
+    {
+        question[56..58].copy_from_slice(&sum);
+    }
+    let question = question.as_slice();
     let host = host(question, whose);
     let length = question.len();
     let mut bytes = question.to_vec();
@@ -48,6 +55,23 @@ pub(crate) fn check(data: &[u8]) {
         None,
         "no answer is a question"
     );
+}
+
+/// The checksum that a neighbour solicitation should have.
+fn right_sum(question: &[u8]) -> Option<[u8; 2]> {
+    let packet = parsed(question);
+    let ip = packet.ipv6()?;
+    let message = question.get(54..54 + usize::from(ip.payload_length()))?;
+    let mut message = message.to_vec();
+    message.get_mut(2..4)?.fill(0);
+    (message[0] == 135).then(|| message_sum(&ip, &message).finish().to_be_bytes())
+}
+
+fn message_sum(ip: &Ipv6<'_>, message: &[u8]) -> Checksum {
+    let length = message.len() as u32;
+    let mut sum = Checksum::pseudo_ipv6(ip.source(), ip.destination(), protocol::ICMPV6, length);
+    sum.add(message);
+    sum
 }
 
 /// A host with none, some or all of the addresses that the question may ask for.
@@ -128,10 +152,11 @@ fn assert_advertisement(host: &Responder, question: &[u8], answer: &[u8]) {
     assert_eq!(answer[62..78], ip.source());
     assert_eq!(answer[78..80], [2, 1], "target link-layer address");
     assert_eq!(answer[80..], OURS.0);
-    let length = answer.len() as u32 - 54;
-    let mut sum = Checksum::pseudo_ipv6(ip.source(), ip.destination(), protocol::ICMPV6, length);
-    sum.add(&answer[54..]);
-    assert!(sum.is_valid());
+    assert!(message_sum(&ip, &answer[54..]).is_valid());
+    let asked = parsed(question);
+    let asked = asked.ipv6().expect("IPv6");
+    let end = 54 + usize::from(asked.payload_length());
+    assert!(message_sum(&asked, &question[54..end]).is_valid());
 }
 
 fn assert_turned_v6(host: &Responder, question: &[u8], answer: &[u8]) {

@@ -17,6 +17,8 @@ const ECHO_REQUEST_V6: u8 = 128;
 const ECHO_REPLY_V6: u8 = 129;
 const SOLICITATION: u8 = 135;
 const ADVERTISEMENT: u8 = 136;
+/// A neighbour solicitation without options.
+const SOLICITATION_BYTES: usize = 24;
 /// A neighbour advertisement with the one option that it has here.
 const ADVERTISEMENT_BYTES: u8 = 32;
 
@@ -143,9 +145,12 @@ impl Responder {
     fn icmpv6(&self, room: &mut [u8], length: usize) -> Option<usize> {
         let (header, rest) = room.split_first_chunk_mut::<{ Ipv6::SIZE }>()?;
         let length = length.checked_sub(Ipv6::SIZE)?;
-        let message = rest.get_mut(..length)?.first_chunk_mut::<4>()?;
+        let message = rest.get_mut(..length)?;
+        let [kind, code, ..] = *message else {
+            return None;
+        };
         let view = Ipv6(header);
-        if view.version() != 6 || view.next_header() != protocol::ICMPV6 || message[1] != 0 {
+        if view.version() != 6 || view.next_header() != protocol::ICMPV6 || code != 0 {
             return None;
         }
         let asker = view.source_addr();
@@ -153,14 +158,17 @@ impl Responder {
         if asker.is_unspecified() || asker.is_multicast() {
             return None;
         }
-        match message[0] {
+        match kind {
             ECHO_REQUEST_V6 if Some(view.destination_addr()) == self.ipv6 => {
+                let message = message.first_chunk_mut()?;
                 let (source, destination) = header[8..].split_at_mut(16);
                 source.swap_with_slice(destination);
                 set_type(message, ECHO_REPLY_V6);
                 Ipv6::SIZE.checked_add(length)
             }
-            SOLICITATION if length >= 24 => self.neighbour(header, rest.first_chunk_mut()?),
+            SOLICITATION if is_intact(header, message) => {
+                self.neighbour(header, rest.first_chunk_mut()?)
+            }
             _ => None,
         }
     }
@@ -191,6 +199,24 @@ impl Responder {
         message[2..4].copy_from_slice(&sum.finish().to_be_bytes());
         Some(const { Ipv6::SIZE + ADVERTISEMENT_BYTES as usize })
     }
+}
+
+/// Whether an ICMPv6 message is as it was sent, and long enough to be a solicitation (RFC 4861 section 7.1.1). What fills up a short
+/// frame behind it does not count.
+fn is_intact(header: &[u8; Ipv6::SIZE], message: &[u8]) -> bool {
+    let view = Ipv6(header);
+    let length = view.payload_length();
+    let Some(message) = message.get(..length.into()) else {
+        return false;
+    };
+    let mut sum = Checksum::pseudo_ipv6(
+        view.source(),
+        view.destination(),
+        protocol::ICMPV6,
+        length.into(),
+    );
+    sum.add(message);
+    message.len() >= SOLICITATION_BYTES && sum.is_valid()
 }
 
 /// Changes the type of an ICMP message, and its checksum with it.

@@ -168,12 +168,35 @@ fn solicitations_are_answered_with_and_without_the_askers_address() {
             Some(OURS.to_vec())
         );
     }
+    // What fills up a short frame is no part of the question.
+    let mut padded = with_hop_limit_255(solicitation(OUR_V6, ASKER_V6, &[]));
+    padded.extend([0xEE; 9]);
+    assert!(answered(&padded, &HOST).is_some());
     let elsewhere = with_hop_limit_255(solicitation(ASKER_V6, ASKER_V6, &[]));
     assert_eq!(answered(&elsewhere, &HOST), None);
     let from_nowhere = with_hop_limit_255(solicitation(OUR_V6, Ipv6Addr::UNSPECIFIED, &[]));
     assert_eq!(answered(&from_nowhere, &HOST), None);
     let routed = solicitation(OUR_V6, ASKER_V6, &[]);
     assert_eq!(answered(&routed, &HOST), None);
+}
+
+/// RFC 4861 section 7.1.1.
+#[test]
+fn damaged_solicitations_are_not_answered() {
+    let good = with_hop_limit_255(solicitation(OUR_V6, ASKER_V6, &[1, 1, 2, 0, 0, 0, 0, 1]));
+    assert!(answered(&good, &HOST).is_some());
+    // Source, checksum, and reserved and option bytes.
+    for at in [29, 56, 59, 80, good.len() - 1] {
+        let mut damaged = good.clone();
+        damaged[at] ^= 4;
+        assert_eq!(answered(&damaged, &HOST), None, "byte {at}");
+    }
+    // Says that it is longer than it is, or too short for a target.
+    for length in [33, 23, 0] {
+        let mut damaged = good.clone();
+        damaged[18..20].copy_from_slice(&u16::to_be_bytes(length));
+        assert_eq!(answered(&damaged, &HOST), None, "{length} bytes");
+    }
 }
 
 #[test]

@@ -135,10 +135,22 @@ impl<S: Store> Cids<S> {
     }
 
     /// Returns the earliest rule for a packet with this port and connection ID if it is earlier than `best`.
-    #[inline]
-    pub(crate) fn find(&self, port: u16, cid: &[u8], mut best: u32) -> u32 {
+    #[inline(always)]
+    pub(crate) fn find(&self, port: u16, cid: &[u8], best: u32) -> u32 {
+        // What servers have: connection IDs of one length.
+        if let [group] = self.groups.list()
+            && group.part.is_short
+            && let Some(start) = cid.first_chunk()
+        {
+            return self.find_short(port, u64::from_le_bytes(*start), &group.part);
+        }
+        self.find_among_many(port, cid, best)
+    }
+
+    #[inline(never)]
+    fn find_among_many(&self, port: u16, cid: &[u8], mut best: u32) -> u32 {
         let start = Bytes::start(cid);
-        for group in self.groups.iter() {
+        for group in self.groups.list() {
             if group.head >= best {
                 break;
             }

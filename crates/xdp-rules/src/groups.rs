@@ -32,11 +32,6 @@ impl<D: Copy + Eq, S: Store> Groups<D, S> {
     }
 
     #[inline]
-    pub(crate) fn iter(&self) -> core::slice::Iter<'_, Group<D>> {
-        self.list.iter()
-    }
-
-    #[inline]
     pub(crate) fn list(&self) -> &[Group<D>] {
         &self.list
     }

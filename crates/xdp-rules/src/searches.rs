@@ -82,11 +82,7 @@ impl Way for InPlace {
 
     #[inline(always)]
     fn cid<S: Store>(rules: &Cids<S>, payload: &[u8], long: bool, port: u16, best: u32) -> u32 {
-        // Most packets are of no interest.
-        if rules.wants(port)
-            && let Some(first) = payload.first()
-            && (first & 0x80 != 0) == long
-        {
+        if wants_cid(rules, payload, long, port) {
             cid(rules, payload, port, best)
         } else {
             NONE
@@ -133,7 +129,11 @@ impl Way for Apart {
 
     #[inline(never)]
     fn cid<S: Store>(rules: &Cids<S>, payload: &[u8], long: bool, port: u16, best: u32) -> u32 {
-        InPlace::cid(rules, payload, long, port, best)
+        if wants_cid(rules, payload, long, port) {
+            cid_in(rules, payload, port, best)
+        } else {
+            NONE
+        }
     }
 
     #[inline(never)]
@@ -167,8 +167,19 @@ fn ports<K: Key, P: PortSet, S: Store>(
     rules.find_from(first, Port::new(port), best)
 }
 
+/// Tells whether a packet may be of interest: most are not.
+#[inline(always)]
+fn wants_cid<S: Store>(rules: &Cids<S>, payload: &[u8], long: bool, port: u16) -> bool {
+    rules.wants(port) && matches!(payload.first(), Some(first) if (first & 0x80 != 0) == long)
+}
+
 #[inline(never)]
 fn cid<S: Store>(rules: &Cids<S>, payload: &[u8], port: u16, best: u32) -> u32 {
+    cid_in(rules, payload, port, best)
+}
+
+#[inline(always)]
+fn cid_in<S: Store>(rules: &Cids<S>, payload: &[u8], port: u16, best: u32) -> u32 {
     match Quic::parse(payload) {
         Ok(quic) => rules.find(port, quic.rule_cid(), best),
         Err(_) => NONE,

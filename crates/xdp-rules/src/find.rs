@@ -6,7 +6,7 @@ use crate::classifier::{Classifier, Hit};
 use crate::glance::{Flow4, Flow6, Segment};
 use crate::pattern::PortSet;
 use crate::plan::Class;
-use crate::searches::{Apart, InPlace, Way, mask};
+use crate::searches::{Apart, InPlace, Way};
 use crate::store::Store;
 use crate::tables::Step;
 use xdp_abi::Port;
@@ -198,7 +198,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             Step::UdpPorts => self.ports(port, best),
             Step::UdpPorts4 => W::ports(&tables.udp_ports4, to, port, best),
             Step::Prefix4 => W::prefix(&tables.prefix4, to),
-            Step::Mask4 => mask(&tables.mask4, to, best),
+            Step::Mask4 => W::mask(&tables.mask4, to, best),
             Step::UdpSrcCid => W::cid(&tables.udp_src_cid, payload, true, port, best),
             Step::UdpDstCid => W::cid(&tables.udp_dst_cid, payload, false, port, best),
             _ => NONE,
@@ -235,7 +235,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             Step::UdpPorts => self.ports(port, best),
             Step::UdpPorts6 => W::ports(&tables.udp_ports6, to6(ends), port, best),
             Step::Prefix6 => W::prefix(&tables.prefix6, to6(ends)),
-            Step::Mask6 => mask(&tables.mask6, to6(ends), best),
+            Step::Mask6 => W::mask(&tables.mask6, to6(ends), best),
             Step::UdpSrcCid => W::cid(&tables.udp_src_cid, payload, true, port, best),
             Step::UdpDstCid => W::cid(&tables.udp_dst_cid, payload, false, port, best),
             _ => NONE,
@@ -269,7 +269,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             Step::TcpControl if is_control => W::exact(&tables.tcp_control, port),
             Step::TcpPorts4 => W::ports(&tables.tcp_ports4, to, port, best),
             Step::Prefix4 => W::prefix(&tables.prefix4, to),
-            Step::Mask4 => mask(&tables.mask4, to, best),
+            Step::Mask4 => W::mask(&tables.mask4, to, best),
             Step::TcpSrcCid => W::cid(&tables.tcp_src_cid, payload, true, port, best),
             Step::TcpDstCid => W::cid(&tables.tcp_dst_cid, payload, false, port, best),
             _ => NONE,
@@ -309,7 +309,7 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
             Step::TcpControl if is_control => W::exact(&tables.tcp_control, port),
             Step::TcpPorts6 => W::ports(&tables.tcp_ports6, to6(ends), port, best),
             Step::Prefix6 => W::prefix(&tables.prefix6, to6(ends)),
-            Step::Mask6 => mask(&tables.mask6, to6(ends), best),
+            Step::Mask6 => W::mask(&tables.mask6, to6(ends), best),
             Step::TcpSrcCid => W::cid(&tables.tcp_src_cid, payload, true, port, best),
             Step::TcpDstCid => W::cid(&tables.tcp_dst_cid, payload, false, port, best),
             _ => NONE,
@@ -318,85 +318,81 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
 
     #[inline(never)]
     fn other4(&self, packet: Packet<'_>) -> u32 {
-        in_turn!(
-            self, Other4: NextHeader, Echo4, Prefix4, InnerPrefix4, InnerPrefix6, InnerMask4, InnerMask6, Mask4;
-            |step, best| self.other4_step::<InPlace>(step, best, &packet);
-            first self.other4_step::<Apart>(step, best, &packet)
-        )
-    }
-
-    #[inline(always)]
-    fn other4_step<W: Way>(&self, step: Step, best: u32, packet: &Packet<'_>) -> u32 {
-        let tables = &self.tables;
         let Some(ip) = packet.ipv4() else {
             return NONE;
         };
         let to = u32::from_be_bytes(ip.destination());
+        let carried = Carried::of(&packet, Facts::ICMPV4, Icmp::V4_ECHO_REPLY);
+        let number = ip.protocol();
+        in_turn!(
+            self, Other4: NextHeader, Echo4, Prefix4, InnerPrefix4, InnerPrefix6, InnerMask4, InnerMask6, Mask4;
+            |step, best| self.other4_step::<InPlace>(step, best, to, number, carried);
+            first self.other4_step::<Apart>(step, best, to, number, carried)
+        )
+    }
+
+    #[inline(always)]
+    fn other4_step<W: Way>(
+        &self,
+        step: Step,
+        best: u32,
+        to: u32,
+        number: u8,
+        carried: Carried,
+    ) -> u32 {
+        let tables = &self.tables;
         match step {
-            Step::NextHeader => W::exact(&tables.next_header, u16::from(ip.protocol())),
+            Step::NextHeader => W::exact(&tables.next_header, u16::from(number)),
             Step::Prefix4 => W::prefix(&tables.prefix4, to),
-            Step::Mask4 => mask(&tables.mask4, to, best),
-            Step::Echo4 if is_echo(packet, Facts::ICMPV4, Icmp::V4_ECHO_REPLY) => {
-                W::exact(&tables.echo4, to)
-            }
-            _ => self.inner_step::<W>(step, best, packet),
+            Step::Mask4 => W::mask(&tables.mask4, to, best),
+            Step::Echo4 if carried.is_echo => W::exact(&tables.echo4, to),
+            _ => self.inner_step::<W>(step, best, carried),
         }
     }
 
     #[inline(never)]
     fn other6(&self, packet: Packet<'_>) -> u32 {
+        let Some(ip) = packet.ipv6() else {
+            return NONE;
+        };
+        let to = (&ip.destination()).into();
+        let carried = Carried::of(&packet, Facts::ICMPV6, Icmp::V6_ECHO_REPLY);
+        let number = ip.next_header();
         in_turn!(
             self, Other6: NextHeader, Echo6, Prefix6, InnerPrefix4, InnerPrefix6, InnerMask4, InnerMask6, Mask6;
-            |step, best| self.other6_step::<InPlace>(step, best, &packet);
-            first self.other6_step::<Apart>(step, best, &packet)
+            |step, best| self.other6_step::<InPlace>(step, best, to, number, carried);
+            first self.other6_step::<Apart>(step, best, to, number, carried)
         )
     }
 
     #[inline(always)]
-    fn other6_step<W: Way>(&self, step: Step, best: u32, packet: &Packet<'_>) -> u32 {
+    fn other6_step<W: Way>(
+        &self,
+        step: Step,
+        best: u32,
+        to: V6,
+        number: u8,
+        carried: Carried,
+    ) -> u32 {
         let tables = &self.tables;
-        let Some(ip) = packet.ipv6() else {
-            return NONE;
-        };
-        let to = || V6::from(&ip.destination());
         match step {
-            Step::NextHeader => W::exact(&tables.next_header, u16::from(ip.next_header())),
-            Step::Prefix6 => W::prefix(&tables.prefix6, to()),
-            Step::Mask6 => mask(&tables.mask6, to(), best),
-            Step::Echo6 if is_echo(packet, Facts::ICMPV6, Icmp::V6_ECHO_REPLY) => {
-                W::exact(&tables.echo6, to())
-            }
-            _ => self.inner_step::<W>(step, best, packet),
+            Step::NextHeader => W::exact(&tables.next_header, u16::from(number)),
+            Step::Prefix6 => W::prefix(&tables.prefix6, to),
+            Step::Mask6 => W::mask(&tables.mask6, to, best),
+            Step::Echo6 if carried.is_echo => W::exact(&tables.echo6, to),
+            _ => self.inner_step::<W>(step, best, carried),
         }
     }
 
     /// Takes a step that packets of any IP version can have when they are neither UDP nor TCP.
     #[inline(always)]
-    fn inner_step<W: Way>(&self, step: Step, best: u32, packet: &Packet<'_>) -> u32 {
+    fn inner_step<W: Way>(&self, step: Step, best: u32, carried: Carried) -> u32 {
         let tables = &self.tables;
-        match step {
-            Step::InnerPrefix4 | Step::InnerMask4 => match packet.inner_ipv4() {
-                Some(ip) if ip.protocol() == protocol::UDP => {
-                    let to = u32::from_be_bytes(ip.destination());
-                    if step == Step::InnerPrefix4 {
-                        W::prefix(&tables.inner_prefix4, to)
-                    } else {
-                        mask(&tables.inner_mask4, to, best)
-                    }
-                }
-                _ => NONE,
-            },
-            Step::InnerPrefix6 | Step::InnerMask6 => match packet.inner_ipv6() {
-                Some(ip) if ip.next_header() == protocol::UDP => {
-                    let to = V6::from(&ip.destination());
-                    if step == Step::InnerPrefix6 {
-                        W::prefix(&tables.inner_prefix6, to)
-                    } else {
-                        mask(&tables.inner_mask6, to, best)
-                    }
-                }
-                _ => NONE,
-            },
+        match (step, carried.inner) {
+            (Step::InnerPrefix4, Some(Inner::V4(to))) => W::prefix(&tables.inner_prefix4, to),
+            (Step::InnerMask4, Some(Inner::V4(to))) => W::mask(&tables.inner_mask4, to, best),
+            (Step::InnerPrefix6, Some(Inner::V6(to))) => W::prefix(&tables.inner_prefix6, to),
+            (Step::InnerMask6, Some(Inner::V6(to))) => W::mask(&tables.inner_mask6, to, best),
             _ => NONE,
         }
     }
@@ -446,10 +442,38 @@ pub(crate) const fn low(pair: u32) -> u16 {
     pair as u16
 }
 
-#[inline]
-fn is_echo(packet: &Packet<'_>, version: Facts, reply: u8) -> bool {
-    packet.facts().contains(version)
-        && packet
-            .icmp()
-            .is_some_and(|icmp| icmp.message_type() == reply && icmp.code() == 0)
+/// What IP carries where it is neither UDP nor TCP.
+#[derive(Clone, Copy)]
+struct Carried {
+    is_echo: bool,
+    inner: Option<Inner>,
+}
+
+/// The destination of UDP inside IP.
+#[derive(Clone, Copy)]
+enum Inner {
+    V4(u32),
+    V6(V6),
+}
+
+impl Carried {
+    /// Looks at what a packet carries; echo replies have this fact and this type.
+    #[inline]
+    fn of(packet: &Packet<'_>, echo: Facts, reply: u8) -> Self {
+        let inner4 = packet.inner_ipv4();
+        let inner4 = inner4.filter(|ip| ip.protocol() == protocol::UDP);
+        let inner6 = packet.inner_ipv6();
+        let inner6 = inner6.filter(|ip| ip.next_header() == protocol::UDP);
+        Self {
+            is_echo: packet.facts().contains(echo)
+                && packet
+                    .icmp()
+                    .is_some_and(|icmp| icmp.message_type() == reply && icmp.code() == 0),
+            inner: match (inner4, inner6) {
+                (Some(ip), _) => Some(Inner::V4(u32::from_be_bytes(ip.destination()))),
+                (_, Some(ip)) => Some(Inner::V6((&ip.destination()).into())),
+                _ => None,
+            },
+        }
+    }
 }

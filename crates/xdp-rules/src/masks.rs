@@ -94,7 +94,7 @@ impl<A: Address, S: Store> ByMask<A, S> {
     }
 
     /// Returns the earliest rule for `address` if it is earlier than `best`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, address: A, best: u32) -> u32 {
         let groups = self.groups.list();
         if groups.len() > TOGETHER {
@@ -121,7 +121,7 @@ impl<A: Address, S: Store> ByMask<A, S> {
     }
 
     /// Marks groups that may have something for an address.
-    #[inline]
+    #[inline(always)]
     fn hits(&self, groups: &[Group<Part<A>>], address: A) -> u32 {
         let mut hits = 0u32;
         for group in groups.iter().rev() {

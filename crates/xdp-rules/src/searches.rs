@@ -30,6 +30,9 @@ pub(crate) trait Way {
     /// Looks for prefixes of an address.
     fn prefix<A: Address, S: Store>(rules: &ByPrefix<A, S>, to: A) -> u32;
 
+    /// Looks for an address under masks.
+    fn mask<A: Address, S: Store>(rules: &ByMask<A, S>, to: A, best: u32) -> u32;
+
     /// Looks for the connection ID of a QUIC header with the wanted form.
     fn cid<S: Store>(rules: &Cids<S>, payload: &[u8], long: bool, port: u16, best: u32) -> u32;
 
@@ -81,6 +84,11 @@ impl Way for InPlace {
     }
 
     #[inline(always)]
+    fn mask<A: Address, S: Store>(rules: &ByMask<A, S>, to: A, best: u32) -> u32 {
+        rules.find(to, best)
+    }
+
+    #[inline(always)]
     fn cid<S: Store>(rules: &Cids<S>, payload: &[u8], long: bool, port: u16, best: u32) -> u32 {
         if wants_cid(rules, payload, long, port) {
             cid(rules, payload, port, best)
@@ -128,6 +136,11 @@ impl Way for Apart {
     }
 
     #[inline(never)]
+    fn mask<A: Address, S: Store>(rules: &ByMask<A, S>, to: A, best: u32) -> u32 {
+        InPlace::mask(rules, to, best)
+    }
+
+    #[inline(never)]
     fn cid<S: Store>(rules: &Cids<S>, payload: &[u8], long: bool, port: u16, best: u32) -> u32 {
         if wants_cid(rules, payload, long, port) {
             cid_in(rules, payload, port, best)
@@ -148,12 +161,6 @@ impl Way for Apart {
             first => rules.find_from(first, Port::new(port), best),
         }
     }
-}
-
-/// Looks for an address under masks: too much for a place among others.
-#[inline(never)]
-pub(crate) fn mask<A: Address, S: Store>(rules: &ByMask<A, S>, to: A, best: u32) -> u32 {
-    rules.find(to, best)
 }
 
 /// Apart from the search for the address, most of which find nothing.

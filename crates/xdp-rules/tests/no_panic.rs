@@ -22,8 +22,8 @@ fn matching_reaches_no_panic_and_no_allocation() {
     }
     // What is searched has to be there: the searches, and parsing split frames.
     for part in [
-        "8searches4mask",
         "8searches3cid",
+        "7find_in",
         "find_further",
         "parse_gathered",
         "5batch",

@@ -32,9 +32,15 @@ pub(crate) fn finish(interface: xdp::Interface) -> Result<(), Failure> {
         return Ok(());
     };
     drop(interface);
+    end(lab).map(drop)
+}
+
+/// Ends a lab that nothing is used of any more, and looks what the driver left behind.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) fn end(lab: xdp::lab::Lab) -> Result<xdp::lab::Report, Failure> {
     let left = lab.finish()?;
     if left.is_clean() {
-        return Ok(());
+        return Ok(left);
     }
     Err(Failure::new("the driver left things behind").because(left))
 }

@@ -15,8 +15,11 @@ const CAPTURE: &str = concat!(
 );
 
 fn lab(arguments: &[&str]) -> Output {
+    xdp(&[&["lab", "run"], arguments].concat())
+}
+
+fn xdp(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_xdp"))
-        .args(["lab", "run"])
         .args(arguments)
         .env_remove("XDP_DRIVER")
         .output()
@@ -293,12 +296,11 @@ fn nothing_is_left_when_a_later_end_is_refused() {
         "if:no-such-0",
     ]);
     let text = String::from_utf8_lossy(&output.stderr);
-    let made = String::from_utf8_lossy(&output.stdout).contains("wire tap:xdp-test-1");
-    if made {
+    if text.contains("(tap:xdp-test-1)") {
+        eprintln!("no TAP device here: {text}");
+    } else {
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.contains("there is no interface `no-such-0`"), "{text}");
-    } else {
-        eprintln!("no TAP device here: {text}");
     }
     assert!(!Path::new("/sys/class/net/xdp-test-1").exists());
 }
@@ -321,6 +323,40 @@ fn an_end_that_is_not_there_is_refused() {
         1,
         "not a usable capture",
     );
+}
+
+/// Labs that other commands boot for themselves are refused as clearly, with the same codes.
+#[test]
+fn a_lab_of_another_command_is_refused_alike() {
+    let text = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for (options, code, sentence) in [
+        (
+            format!("driver={text}"),
+            3,
+            "this is not a Windows driver file",
+        ),
+        (
+            "driver=/no/such/file.sys".to_owned(),
+            3,
+            "cannot boot the driver (/no/such/file.sys)",
+        ),
+        (
+            "wire=if:no-such-0".to_owned(),
+            1,
+            "cannot use the end (if:no-such-0): there is no interface `no-such-0`",
+        ),
+        (
+            "wire=read:/no/such/file.pcap".to_owned(),
+            1,
+            "check the path; it is relative to the current folder",
+        ),
+    ] {
+        let output = xdp(&["interfaces", "-i", &format!("lab:{options}")]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{options}: {said}");
+        assert!(said.contains(sentence), "{options}: {said}");
+        assert!(said.lines().count() <= 2, "{said}");
+    }
 }
 
 #[test]

@@ -81,6 +81,12 @@ pub(crate) enum Fault {
 pub(crate) enum Call {
     #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
     Boot,
+    #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+    LoadDriver,
+    #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+    PlugIn,
+    #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+    EndLab,
     ListInterfaces,
     FindInterface,
     ListObjects,
@@ -119,6 +125,12 @@ impl fmt::Display for Call {
         f.write_str(match self {
             #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
             Self::Boot => "boot the lab",
+            #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+            Self::LoadDriver => "boot the driver",
+            #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+            Self::PlugIn => "use the end",
+            #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+            Self::EndLab => "end the lab",
             Self::ListInterfaces => "list the interfaces",
             Self::FindInterface => "find the interface",
             Self::ListObjects => "list what there is in the driver",

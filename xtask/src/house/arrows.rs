@@ -64,14 +64,7 @@ const TABLE: &[Arrows] = &[
     tool("xdpapi", &["xdp", "xdp-abi"]),
     tool(
         "xdp-cli",
-        &[
-            "nt-sim",
-            "xdp",
-            "xdp-abi",
-            "xdp-driver",
-            "xdp-packet",
-            "xdp-rules",
-        ],
+        &["xdp", "xdp-abi", "xdp-driver", "xdp-packet", "xdp-rules"],
     ),
     tool("named-args", &["xdp"]),
     tool("icmp_responder", SAMPLE),

@@ -2,14 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use xdp::rulefile::RuleFile;
-use xdp::{Program, Targets};
-
 use super::live::{PlaceArgs, report};
 use crate::args::{InterfaceArg, Mode, Place, Queues};
 use crate::error::{Exit, Failure};
 use crate::output::{OutputArgs, count};
-use crate::session::{self, Change, Held, Request, Server, hits};
+use crate::session::{self, Change, Held, OnInterface, Request, Server};
 use crate::{interrupt, messages, own_lab, system};
 
 /// How often requests are looked for.
@@ -82,7 +79,7 @@ fn hold(
     change: &Change,
     output: OutputArgs,
 ) -> Result<Exit, Failure> {
-    let mut held = Held::new(server.name(), [OnInterface::new(place, interface)?]);
+    let mut held = Held::new(server.name(), [on_interface(place, interface)?]);
     held.change(None, change)?;
     let listing = held.listing(None)?;
     let rules: usize = listing.interfaces.iter().map(|on| on.rules.len()).sum();
@@ -123,106 +120,16 @@ fn hold(
     Ok(exit)
 }
 
-/// An interface and the programs on its queues.
-struct OnInterface {
-    interface: xdp::Interface,
-    /// None for all.
-    queues: Option<Vec<u32>>,
-    mode: xdp::Mode,
-    programs: Vec<Program>,
-}
-
-impl OnInterface {
-    fn new(place: &PlaceArgs, interface: &xdp::Interface) -> Result<Self, Failure> {
-        let queues = match &place.queue {
-            Queues::All => None,
-            some @ Queues::Some(_) => Some(some.on(interface.name(), interface.queues()?)?),
-        };
-        Ok(Self {
-            interface: interface.clone(),
-            queues,
-            mode: match place.mode {
-                Mode::Auto => xdp::Mode::Auto,
-                Mode::Native => xdp::Mode::Native,
-                Mode::Generic => xdp::Mode::Generic,
-            },
-            programs: Vec::new(),
-        })
-    }
-
-    fn attach(&self, rules: &RuleFile) -> Result<Vec<Program>, Failure> {
-        let on = |queue: Option<u32>| -> Result<Program, Failure> {
-            let builder = Program::builder(&self.interface).mode(self.mode);
-            let builder = builder.rule_file(rules, &Targets::new())?;
-            Ok(match queue {
-                None => builder.all_queues(),
-                Some(queue) => builder.queue(queue),
-            }
-            .attach()?)
-        };
-        match &self.queues {
-            None => Ok(vec![on(None)?]),
-            Some(queues) => queues.iter().map(|queue| on(Some(*queue))).collect(),
-        }
-    }
-}
-
-impl session::Interface for OnInterface {
-    fn name(&self) -> &str {
-        self.interface.name()
-    }
-
-    fn index(&self) -> u32 {
-        self.interface.index()
-    }
-
-    fn inventory(&self) -> Result<Vec<u8>, Failure> {
-        Ok(self
-            .interface
-            .system()
-            .inventory_with_hits()?
-            .raw()
-            .to_vec())
-    }
-
-    fn replace(&mut self, rules: &RuleFile) -> Result<(), Failure> {
-        let next = match rules.entries() {
-            [] => Vec::new(),
-            _ => self.attach(rules)?,
-        };
-        // From here on both decide; now the old ones go.
-        drop(std::mem::replace(&mut self.programs, next));
-        Ok(())
-    }
-
-    fn hits(&self) -> Result<Option<Vec<u64>>, Failure> {
-        let inventory = self.interface.system().inventory_with_hits()?;
-        // In a lab of one's own, all programs are one's own.
-        let is_lab = is_lab(&self.interface);
-        let process = u64::from(std::process::id());
-        let mut ours: Vec<u64> = inventory
-            .programs
-            .iter()
-            .filter(|program| program.if_index == self.interface.index())
-            .filter(|program| is_lab || program.process == process)
-            .map(|program| program.id)
-            .collect();
-        // Numbers grow: the last ones are those that are there now.
-        ours.sort_unstable();
-        let newest = ours.len().saturating_sub(self.programs.len());
-        Ok(hits::of(
-            inventory.raw(),
-            ours.get(newest..).unwrap_or_default(),
-        ))
-    }
-}
-
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn is_lab(interface: &xdp::Interface) -> bool {
-    xdp::lab::Lab::of(interface).is_some()
-}
-
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-fn is_lab(_: &xdp::Interface) -> bool {
-    false
+/// The place of the rules, as the command line says it.
+fn on_interface(place: &PlaceArgs, interface: &xdp::Interface) -> Result<OnInterface, Failure> {
+    let queues = match &place.queue {
+        Queues::All => None,
+        some @ Queues::Some(_) => Some(some.on(interface.name(), interface.queues()?)?),
+    };
+    let mode = match place.mode {
+        Mode::Auto => xdp::Mode::Auto,
+        Mode::Native => xdp::Mode::Native,
+        Mode::Generic => xdp::Mode::Generic,
+    };
+    Ok(OnInterface::new(interface.clone(), queues, mode))
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nt_sim::cable::{CableError, Feed, Source};
+use xdp::lab::{CableError, Feed, Source};
 
 use crate::talkers::{Talker, Talkers};
 

@@ -1,8 +1,6 @@
 //! `xdp lab`: boots a driver in a simulated NT kernel and plugs its network cards into captures and Linux interfaces.
 
 mod ear;
-mod end;
-mod program;
 mod report;
 mod session;
 
@@ -101,6 +99,15 @@ enum Verifier {
     Strict,
     /// What costs little, for benchmarks.
     Fast,
+}
+
+impl From<Verifier> for xdp::lab::Verifier {
+    fn from(verifier: Verifier) -> Self {
+        match verifier {
+            Verifier::Strict => Self::Strict,
+            Verifier::Fast => Self::Fast,
+        }
+    }
 }
 
 /// Runs `xdp lab`.

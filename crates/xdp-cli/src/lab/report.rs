@@ -4,33 +4,32 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use nt_sim::Driver;
-use nt_sim::nic::Counters;
+use xdp::lab::{Counters, Driver};
 
 use crate::args::si;
 use crate::output::{FAINT, GOOD, count};
 use crate::session::Listing;
 
 /// Prints what was loaded.
-pub(super) fn loaded(driver: &Driver<'_>) {
-    match (driver.file_size(), driver.sha256()) {
-        (Some(size), Some(hash)) => {
-            anstream::println!(
-                "driver {}: {size} bytes, SHA-256 {}",
-                driver.name(),
-                hex(&hash)
-            );
-        }
-        _ => anstream::println!("driver {}: linked into this program", driver.name()),
-    }
+pub(super) fn loaded(driver: &Driver) {
+    let service = &driver.service;
+    let Some(file) = &driver.file else {
+        anstream::println!("driver {service}: linked into this program");
+        return;
+    };
+    anstream::println!(
+        "driver {service}: {} bytes, SHA-256 {}",
+        file.bytes,
+        file.sha256
+    );
     let mut modules: BTreeMap<&str, usize> = BTreeMap::new();
-    for import in driver.imports() {
+    for import in &file.imports {
         *modules.entry(&import.module).or_default() += 1;
     }
     for (module, number) in modules {
         anstream::println!("  imports {number} from {module}");
     }
-    for import in driver.unimplemented_imports() {
+    for import in &file.unimplemented_imports {
         anstream::println!(
             "  {}!{} is not simulated: calling it stops the lab",
             import.module,
@@ -100,10 +99,6 @@ pub(super) fn unloaded(deepest_stack: usize) {
 pub(super) fn running(nics: usize, live: bool) {
     let hint = if live { "; Ctrl-C ends" } else { "" };
     anstream::println!("running: {}{hint}", count(nics, "network card"));
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

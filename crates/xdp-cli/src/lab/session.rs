@@ -3,21 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nt_sim::cable::{CaptureSource, Feed, Source as _};
-use nt_sim::nic::Frame;
-use nt_sim::{Driver, Lab, LabError, Mode, Nic, PeError, Rule};
-use xdp::lab::EndSpec;
+use xdp::Mode;
+use xdp::lab::{Address, Cable, End, EndSpec, Feed, Lab, Side, Source, built_driver};
 
+use super::RunArgs;
 use super::ear::{Ear, Overheard};
-use super::end::{is_live, open};
-use super::program;
 use super::report::{self, Sample};
-use super::{RunArgs, Verifier};
 use crate::error::{Exit, Failure};
 use crate::filter::load::load_or_show;
-use crate::session::{Change, Held, Reply, Server, Traffic, Watched};
+use crate::session::{Change, Held, OnInterface, Reply, Server, Traffic, Watched};
 use crate::status::driver::DriverRecord;
-use crate::{interrupt, messages};
+use crate::{interrupt, messages, own_lab};
 
 /// Stands for the driver in this program where a driver file is named.
 const LINKED: &str = "linked";
@@ -27,12 +23,19 @@ const DEFAULT_NAME: &str = "lab";
 const TICK: Duration = Duration::from_millis(20);
 
 /// One network card and what is still to be replayed into it.
-struct Card<'lab> {
-    nic: Nic<'lab>,
-    from_wire: Option<CaptureSource>,
-    from_stack: Option<CaptureSource>,
+struct Card {
+    name: String,
+    wire: End,
+    stack: End,
+    replayed: Replayed,
     last: [Sample; 2],
     ear: Ear,
+}
+
+/// What is replayed into the ends of a card. This is done here and not by its cables, so that it is the same each time.
+struct Replayed {
+    wire: Option<Box<dyn Source>>,
+    stack: Option<Box<dyn Source>>,
 }
 
 /// `xdp lab run`.
@@ -47,62 +50,31 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     };
     interrupt::catch()?;
 
-    let mode = match args.verifier {
-        Verifier::Strict => Mode::Strict,
-        Verifier::Fast => Mode::Fast,
-    };
-    let mut builder = Lab::builder().cpus(args.cpus).mode(mode);
-    if let Some(seed) = args.seed {
-        builder = builder.seed(seed);
-    }
-    let lab = builder
-        .boot()
-        .map_err(|error| stopped("cannot boot the lab", error))?;
-    let driver = load(&lab, file.as_deref())?;
-    report::loaded(&driver);
-
-    let mut cards = Vec::new();
-    for (number, (wire, stack)) in ends.iter().enumerate() {
-        cards.push(plug_in(&lab, number, wire, stack, args.queues)?);
-    }
-    let attaches = lab.filter_attaches();
-    if let Some(attach) = attaches.iter().find(|attach| attach.status < 0) {
-        return Err(Failure::new(format!(
-            "{} did not attach to {}",
-            attach.filter, attach.nic
-        ))
-        .because(format!("status {:#010x}", attach.status)));
-    }
-    let process = lab
-        .administrator("xdp")
-        .map_err(|error| stopped("cannot start a process in the lab", error))?;
-    let held = cards
-        .iter()
-        .map(|card| program::Card::new(&process, card.nic.name(), card.nic.if_index()));
+    let (lab, mut cards) = boot(&args, &ends, file)?;
+    let held = (0..lab.cards()).map(|card| OnInterface::new(lab.interface(card), None, Mode::Auto));
     let server = open_session(&args)?;
     let session = server.as_ref().map_or(DEFAULT_NAME, Server::name);
     let mut held = Held::new(session, held);
     if let Some(text) = rules {
         held.change(None, &Change::Replace { text })?;
-        lab.settle()
-            .map_err(|error| stopped("the lab did not settle", error))?;
+        lab.settle()?;
     }
     let live = args.stay
         || ends
             .iter()
-            .any(|(wire, stack)| is_live(wire) || is_live(stack));
+            .any(|(wire, stack)| wire.is_live() || stack.is_live());
     report::running(cards.len(), live);
     if live && let Some(server) = &server {
         report::session(server.name());
     }
-    let described = match &file {
-        Some(file) => DriverRecord::of_file(file),
+    let described = match &lab.driver().file {
+        Some(file) => DriverRecord::of_file(&file.path),
         None => DriverRecord {
             driver: "linked into xdp lab run".into(),
             version: None,
         },
     };
-    let serve = |cards: &[Card<'_>]| {
+    let serve = |cards: &[Card]| {
         if let Some(server) = &server {
             server.serve(|request| match held.serve(request) {
                 Reply::Watched(watched) => Reply::Watched(Watched {
@@ -121,8 +93,10 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
         held.change(None, &Change::Clear)?;
     }
     drop(held);
-    drop(process);
-    finish(cards, driver)?;
+    for card in cards {
+        card.print_totals();
+    }
+    report::unloaded(own_lab::end(lab)?.deepest_stack_bytes());
     Ok(if interrupted {
         Exit::Interrupted
     } else {
@@ -169,7 +143,7 @@ fn pair_up(args: &RunArgs) -> Result<Vec<(EndSpec, EndSpec)>, Failure> {
         && let Some(live) = ends
             .iter()
             .flat_map(|(wire, stack)| [wire, stack])
-            .find(|end| is_live(end))
+            .find(|end| end.is_live())
     {
         return Err(
             Failure::new(format!("a seed and the end {live} do not go together"))
@@ -186,14 +160,7 @@ fn driver_file(given: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(file) = given {
         return Ok(file.to_owned());
     }
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::new("cannot tell where this program is").because(error))?;
-    // This program lies in target/release, the driver in target/driver.
-    let built = program
-        .ancestors()
-        .nth(2)
-        .map(|target| target.join("driver/x86_64/xdp.sys"));
-    built.filter(|file| file.exists()).ok_or_else(|| {
+    built_driver().ok_or_else(|| {
         Failure::new("there is no driver to boot")
             .because("no --driver was given and none was built beside this program")
             .hint("build it with `cargo xtask driver`, name a file with --driver, or use --linked")
@@ -201,88 +168,88 @@ fn driver_file(given: Option<&Path>) -> Result<PathBuf, Failure> {
     })
 }
 
-fn load<'lab>(lab: &'lab Lab, file: Option<&Path>) -> Result<Driver<'lab>, Failure> {
-    match file {
-        Some(file) => lab.load(file).map_err(|error| not_booted(file, error)),
-        None => lab
-            .start_linked("xdp", xdp_driver::DriverEntry)
-            .map_err(|error| stopped("cannot start the linked driver", error)),
+/// Boots the lab with this driver file or the linked driver, and prints what it consists of.
+fn boot(
+    args: &RunArgs,
+    ends: &[(EndSpec, EndSpec)],
+    file: Option<PathBuf>,
+) -> Result<(Lab, Vec<Card>), Failure> {
+    let is_linked = file.is_none();
+    let mut address = Address::default();
+    address.ends = ends.to_vec();
+    address.queues = args.queues;
+    address.cpus = args.cpus;
+    address.verifier = args.verifier.into();
+    address.driver = file;
+    let mut builder = Lab::builder(&address);
+    if is_linked {
+        builder = builder.linked(xdp_driver::DriverEntry);
     }
+    if let Some(seed) = args.seed {
+        builder = builder.seed(seed);
+    }
+    let mut plugged = Vec::new();
+    for (number, (wire, stack)) in ends.iter().enumerate() {
+        let ear = Ear::new();
+        let (mut wire_cable, from_wire) = open(wire)?;
+        wire_cable.source = wire_cable.source.map(|source| {
+            let ear = ear.clone();
+            Box::new(Overheard { source, ear }) as _
+        });
+        let (stack_cable, from_stack) = open(stack)?;
+        builder =
+            builder
+                .cable(number, Side::Wire, wire_cable)
+                .cable(number, Side::Stack, stack_cable);
+        let replayed = Replayed {
+            wire: from_wire,
+            stack: from_stack,
+        };
+        plugged.push((replayed, ear));
+    }
+    let lab = builder.boot()?;
+    report::loaded(lab.driver());
+    let mut cards = Vec::new();
+    for (number, ((wire, stack), (replayed, ear))) in ends.iter().zip(plugged).enumerate() {
+        let card = Card {
+            name: lab.interface(number).name().to_owned(),
+            wire: lab.wire(number),
+            stack: lab.stack(number),
+            replayed,
+            last: [Sample::default(); 2],
+            ear,
+        };
+        // Frames that nobody takes are counted, not kept.
+        card.wire.count_only();
+        card.stack.count_only();
+        let filters = lab.filters(number).join(", ");
+        anstream::println!(
+            "{}: wire {wire}, stack {stack}, filters: {filters}",
+            card.name
+        );
+        cards.push(card);
+    }
+    Ok((lab, cards))
 }
 
-/// Why a driver file did not boot, as one sentence where the file is the cause.
-fn not_booted(file: &Path, error: LabError) -> Failure {
-    let exit = match &error {
-        LabError::Image {
-            cause: PeError::Read(io),
-            ..
-        } if io.kind() == std::io::ErrorKind::PermissionDenied => Exit::NotPermitted,
-        LabError::Image { .. } => Exit::DriverAbsent,
-        LabError::BugCheck(report) if report.rule == Rule::UnimplementedImport => {
-            return Failure::new(format!("cannot boot the driver: {}", file.display()))
-                .because(&report.details)
-                .hint(
-                    "check that the name is one of Windows; if it is, this lab does not have it yet: \
-                     look it up by name at run time, or run a driver that does without",
-                )
-                .ending(Exit::DriverAbsent);
-        }
-        _ => Exit::Failed,
+/// Opens an end: the cable for it, and what is to be replayed into it.
+fn open(end: &EndSpec) -> Result<(Cable, Option<Box<dyn Source>>), Failure> {
+    let mut cable = end.open()?;
+    let replayed = if end.is_live() {
+        None
+    } else {
+        cable.source.take()
     };
-    stopped("cannot boot the driver", error).ending(exit)
-}
-
-fn plug_in<'lab>(
-    lab: &'lab Lab,
-    number: usize,
-    wire: &EndSpec,
-    stack: &EndSpec,
-    queues: u32,
-) -> Result<Card<'lab>, Failure> {
-    let name = format!("nic{number}");
-    let (wire_end, stack_end) = (open(wire)?, open(stack)?);
-    let ear = Ear::new();
-    let overheard = wire_end.live.map(|source| {
-        Box::new(Overheard {
-            source,
-            ear: ear.clone(),
-        }) as _
-    });
-    let nic = lab
-        .nic(&name)
-        .queues(queues)
-        .wire_cable(overheard, wire_end.sink)
-        .stack_cable(stack_end.live, stack_end.sink)
-        .create()
-        .map_err(|error| stopped("cannot make a network card", error))?;
-    // Frames that nobody takes are counted, not kept.
-    nic.wire().count_only();
-    nic.stack().count_only();
-    let filters: Vec<String> = nic
-        .filters()
-        .into_iter()
-        .map(|filter| filter.name)
-        .collect();
-    anstream::println!(
-        "{name}: wire {wire}, stack {stack}, filters: {}",
-        filters.join(", ")
-    );
-    Ok(Card {
-        nic,
-        from_wire: wire_end.replay,
-        from_stack: stack_end.replay,
-        last: [Sample::default(); 2],
-        ear,
-    })
+    Ok((cable, replayed))
 }
 
 /// Runs until there is a reason to end; `true` if it was Ctrl-C.
 fn work(
     lab: &Lab,
-    cards: &mut [Card<'_>],
+    cards: &mut [Card],
     args: &RunArgs,
     live: bool,
-    mut serve: impl FnMut(&[Card<'_>]),
+    mut serve: impl FnMut(&[Card]),
 ) -> Result<bool, Failure> {
     let start = Instant::now();
     let mut shown = start;
@@ -303,8 +270,7 @@ fn work(
             }
         }
         if !open {
-            lab.settle()
-                .map_err(|error| stopped("the lab stopped", error))?;
+            lab.settle()?;
             return Ok(false);
         }
         if args.duration.is_some_and(|limit| start.elapsed() >= limit) {
@@ -314,21 +280,18 @@ fn work(
             interrupt::wait(TICK);
             // A kernel that has stopped says so to whoever asks it anything.
             for card in &*cards {
-                card.nic
-                    .wire()
-                    .try_receive()
-                    .map_err(|error| stopped("the lab stopped", error))?;
+                card.wire.try_receive()?;
             }
         }
     }
 }
 
 /// What is watched, with what only the network cards know.
-fn with_traffic(mut watched: Watched, cards: &[Card<'_>]) -> Watched {
+fn with_traffic(mut watched: Watched, cards: &[Card]) -> Watched {
     for card in cards {
-        let wire = card.nic.wire().counters();
+        let wire = card.wire.counters();
         watched.traffic.push(Traffic {
-            interface: card.nic.name().to_owned(),
+            interface: card.name.clone(),
             received: wire.sent,
             received_bytes: wire.sent_bytes,
             sent: wire.received,
@@ -339,48 +302,47 @@ fn with_traffic(mut watched: Watched, cards: &[Card<'_>]) -> Watched {
     watched
 }
 
-impl Card<'_> {
-    const fn is_replaying(&self) -> bool {
-        self.from_wire.is_some() || self.from_stack.is_some()
+impl Card {
+    fn is_replaying(&self) -> bool {
+        self.replayed.wire.is_some() || self.replayed.stack.is_some()
     }
 
     /// Puts the next frames of the captures into the card; `false` when there are none left.
     fn replay(&mut self) -> Result<bool, Failure> {
-        if let Some(frames) = next(&mut self.from_wire)? {
-            self.ear
-                .hear(frames.iter().map(|frame| frame.data.as_slice()));
-            self.nic
-                .wire()
-                .send_all(frames)
-                .map_err(|error| stopped("the lab stopped", error))?;
+        if let Some(frames) = next(&mut self.replayed.wire)? {
+            self.ear.hear(frames.iter().map(Vec::as_slice));
+            self.wire.send_all(frames)?;
         }
-        if let Some(frames) = next(&mut self.from_stack)? {
-            self.nic
-                .stack()
-                .send_all(frames)
-                .map_err(|error| stopped("the lab stopped", error))?;
+        if let Some(frames) = next(&mut self.replayed.stack)? {
+            self.stack.send_all(frames)?;
         }
         Ok(self.is_replaying())
     }
 
     fn samples(&self) -> [Sample; 2] {
         [
-            Sample::new(self.nic.wire().counters()),
-            Sample::new(self.nic.stack().counters()),
+            Sample::new(self.wire.counters()),
+            Sample::new(self.stack.counters()),
         ]
     }
 
     fn show(&mut self, elapsed: Duration) {
         let now = self.samples();
         for ((end, now), last) in ["wire ", "stack"].into_iter().zip(&now).zip(self.last) {
-            anstream::println!("{} {end}: {}", self.nic.name(), now.line(last, elapsed));
+            anstream::println!("{} {end}: {}", self.name, now.line(last, elapsed));
         }
         self.last = now;
+    }
+
+    fn print_totals(&self) {
+        for (end, sample) in ["wire", "stack"].into_iter().zip(self.samples()) {
+            anstream::println!("{} {end}: {}", self.name, sample.totals());
+        }
     }
 }
 
 /// The next frames of a capture, which is closed at its end.
-fn next(source: &mut Option<CaptureSource>) -> Result<Option<Vec<Frame>>, Failure> {
+fn next(source: &mut Option<Box<dyn Source>>) -> Result<Option<Vec<Vec<u8>>>, Failure> {
     let Some(capture) = source else {
         return Ok(None);
     };
@@ -391,31 +353,5 @@ fn next(source: &mut Option<CaptureSource>) -> Result<Option<Vec<Frame>>, Failur
     if feed == Feed::End {
         *source = None;
     }
-    Ok(Some(frames.into_iter().map(Frame::new).collect()))
-}
-
-/// Takes the cards away, unloads the driver and says what was left.
-fn finish(cards: Vec<Card<'_>>, driver: Driver<'_>) -> Result<(), Failure> {
-    for card in cards {
-        let name = card.nic.name().to_owned();
-        let samples = card.samples();
-        card.nic
-            .remove()
-            .map_err(|error| stopped("cannot take a network card away", error))?;
-        for (end, sample) in ["wire", "stack"].into_iter().zip(samples) {
-            anstream::println!("{name} {end}: {}", sample.totals());
-        }
-    }
-    let unloaded = driver
-        .unload()
-        .map_err(|error| stopped("the unload was not clean", error))?;
-    if !unloaded.is_clean() {
-        return Err(Failure::new("the driver left things behind").because(unloaded));
-    }
-    report::unloaded(unloaded.deepest_stack);
-    Ok(())
-}
-
-fn stopped(what: &str, error: LabError) -> Failure {
-    Failure::new(what).because(error)
+    Ok(Some(frames))
 }

@@ -1,19 +1,6 @@
 //! How often rules decided, as the driver's list of what there is says.
 
-/// What is asked for beside the list itself: the hits of rules.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub(crate) const WITH_RULE_HITS: [u8; 4] = xdp_abi::inventory::ListFlags::RULE_HITS.0.to_le_bytes();
-
-/// The size of the list, of which the start was read.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub(crate) fn size_needed(list: &[u8]) -> Option<usize> {
-    use zerocopy::FromBytes as _;
-
-    let (header, _) = xdp_abi::inventory::Header::read_from_prefix(list).ok()?;
-    header.total_size.try_into().ok()
-}
-
-pub(crate) use xdp::inventory::rule_hits as of;
+pub(super) use xdp::inventory::rule_hits as of;
 
 #[cfg(test)]
 mod tests {
@@ -61,7 +48,6 @@ mod tests {
         assert_eq!(of(&list, &[9]), Some(vec![100]));
         assert_eq!(of(&list, &[9, 7]), Some(vec![111, 2, 5]));
         assert_eq!(of(&list, &[8]), None);
-        assert_eq!(size_needed(&list), Some(list.len()));
     }
 
     #[test]

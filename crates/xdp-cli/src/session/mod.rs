@@ -13,12 +13,14 @@ mod endpoint;
 #[path = "windows.rs"]
 mod endpoint;
 mod held;
-pub(crate) mod hits;
+mod hits;
+mod on_interface;
 mod protocol;
 mod server;
 
 pub(crate) use endpoint::names;
 pub(crate) use held::{Held, Interface};
+pub(crate) use on_interface::OnInterface;
 pub(crate) use protocol::{
     Change, InterfaceRules, Listing, Reply, Request, RuleInfo, RuleRecord, Traffic,
 };

@@ -34,16 +34,13 @@ impl DriverRecord {
         }
     }
 
-    /// What a lab says about its driver: a file and what it is like, or words.
+    /// The driver of a lab.
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-    pub(super) fn of_lab(described: &str) -> Self {
-        let file = described
-            .rsplit_once(" (")
-            .map_or(described, |(file, _)| file);
-        match Path::new(file).is_file() {
-            true => Self::of_file(Path::new(file)),
-            false => Self {
-                driver: described.to_owned(),
+    pub(super) fn of_lab(driver: &xdp::lab::Driver) -> Self {
+        match &driver.file {
+            Some(file) => Self::of_file(&file.path),
+            None => Self {
+                driver: driver.to_string(),
                 version: None,
             },
         }

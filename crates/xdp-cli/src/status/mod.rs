@@ -146,7 +146,7 @@ fn read_session(name: &str, card: Option<&str>) -> Result<Read, Failure> {
 fn driver_of_lab(system: &xdp::System) -> Option<DriverRecord> {
     let interfaces = system.interfaces().ok()?;
     let lab = xdp::lab::Lab::of(interfaces.first()?)?;
-    Some(DriverRecord::of_lab(&lab.driver()))
+    Some(DriverRecord::of_lab(lab.driver()))
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]

@@ -1,33 +1,32 @@
 //! The simulated machine: kernel, driver, network cards, and the process that this program is in it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use nt_sim::cable::{self, CableError, CaptureSink, CaptureSource, Feed, Sink, Source};
-use nt_sim::{Driver, DriverEntry, LabError, Mode, Nic, Process, UnloadReport};
+use nt_sim::{DriverEntry, LabError, Mode, Nic, Process, UnloadReport};
 
-use super::address::{Address, EndSpec, Verifier};
-use super::{Lab, User, driver};
+use super::address::{Address, Verifier};
+use super::cable::{Cable, Replay};
+use super::driver::{self, Driver, Image, at_boot};
+use super::{Lab, Side, User};
 use crate::error::{Call, Error, Fault, Kind};
 use crate::interface::Details;
-use crate::sys::lab::{Caller, fault};
+use crate::sys::lab::Caller;
 
-/// Name of the driver's service, under which its settings are.
-const SERVICE: &str = "xdp";
+/// Name of the process that this program is, where it has none itself.
+const PROCESS: &str = "xdp";
 
 /// A lab that is being described.
 #[must_use]
 pub struct Builder {
     address: Address,
     linked: Option<DriverEntry>,
-    cables: Vec<(usize, super::Side, Cable)>,
+    /// The linked driver runs even if there is a file.
+    only_linked: bool,
+    seed: Option<u64>,
+    cables: Vec<(usize, Side, Cable)>,
     registry: Vec<(String, u32)>,
 }
-
-/// The two halves of a cable.
-type Cable = (Option<Box<dyn Source>>, Option<Box<dyn Sink>>);
 
 /// The simulated machine. It is switched off when it is dropped.
 pub(crate) struct Machine {
@@ -36,9 +35,10 @@ pub(crate) struct Machine {
     details: Vec<Details>,
     replay: Arc<Replay>,
     process: Option<Arc<Process<'static>>>,
+    process_id: u64,
     nics: Vec<Nic<'static>>,
-    driver: Option<Driver<'static>>,
-    described_driver: String,
+    driver: Option<nt_sim::Driver<'static>>,
+    described_driver: Driver,
     lab: Arc<nt_sim::Lab>,
 }
 
@@ -68,52 +68,13 @@ impl fmt::Display for Report {
     }
 }
 
-/// What captures that are replayed have in common.
-#[derive(Default)]
-pub(super) struct Replay {
-    started: AtomicBool,
-    /// Captures that are not at their end.
-    running: AtomicU64,
-}
-
-/// A capture that waits until somebody is there to see its frames.
-struct Replayed {
-    capture: CaptureSource,
-    replay: Arc<Replay>,
-    ended: bool,
-}
-
-impl Source for Replayed {
-    fn receive(&mut self, frames: &mut Vec<Vec<u8>>, wait: Duration) -> Result<Feed, CableError> {
-        if !self.replay.started.load(Ordering::Acquire) {
-            std::thread::sleep(wait);
-            return Ok(Feed::Open);
-        }
-        let feed = if self.ended {
-            Ok(Feed::End)
-        } else {
-            self.capture.receive(frames, wait)
-        };
-        match feed {
-            // The last frames are in the card when the next ones are asked for, not before.
-            Ok(Feed::End) if !self.ended => {
-                self.ended = true;
-                Ok(Feed::Open)
-            }
-            Ok(Feed::Open) => Ok(Feed::Open),
-            end => {
-                self.replay.running.fetch_sub(1, Ordering::AcqRel);
-                end
-            }
-        }
-    }
-}
-
 impl Builder {
     pub(super) fn new(address: Address) -> Self {
         Self {
             address,
             linked: None,
+            only_linked: false,
+            seed: None,
             cables: Vec::new(),
             registry: Vec::new(),
         }
@@ -125,22 +86,28 @@ impl Builder {
         self
     }
 
+    /// Runs a driver that is linked into this program, whatever driver file there is.
+    pub fn linked(mut self, entry: DriverEntry) -> Self {
+        self.only_linked = true;
+        self.or_linked(entry)
+    }
+
+    /// Runs one thread at a time, chosen by this number, on a virtual clock, so that a run can be repeated exactly. Frames come from
+    /// this program alone then ([`End::send`](super::End::send)): an end cannot have a source.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Makes this program one of an ordinary user of the lab, not of an administrator.
     pub fn as_ordinary_user(mut self) -> Self {
         self.address.user = User::Ordinary;
         self
     }
 
-    /// Plugs a cable into an end of a card, in place of what the address says: what `source` gives goes into the card,
-    /// what comes out of it goes into `sink`.
-    pub fn cable(
-        mut self,
-        card: usize,
-        side: super::Side,
-        source: Option<Box<dyn Source>>,
-        sink: Option<Box<dyn Sink>>,
-    ) -> Self {
-        self.cables.push((card, side, (source, sink)));
+    /// Plugs a cable into an end of a card, in place of what the address says, which is not opened then.
+    pub fn cable(mut self, card: usize, side: Side, cable: Cable) -> Self {
+        self.cables.push((card, side, cable));
         self
     }
 
@@ -157,54 +124,36 @@ impl Builder {
     /// As [`Lab::boot`].
     pub fn boot(mut self) -> Result<Lab, Error> {
         let named = self.address.to_string();
-        let failed = |error: LabError| fault(error).during(Call::Boot, &*named);
-        let file = match driver::find(&self.address) {
-            Ok(file) => Some(file),
-            Err(error) if self.linked.is_none() => return Err(error),
-            Err(_) => None,
-        };
+        let failed = |error: LabError| at_boot(error).during(Call::Boot, &*named);
+        let image = self.image()?;
         let mode = match self.address.verifier {
             Verifier::Strict => Mode::Strict,
             Verifier::Fast => Mode::Fast,
         };
         let replay = Arc::new(Replay::default());
         let cables = self.cables(&replay)?;
-        let builder = nt_sim::Lab::builder().cpus(self.address.cpus).mode(mode);
+        let mut builder = nt_sim::Lab::builder().cpus(self.address.cpus).mode(mode);
+        if let Some(seed) = self.seed {
+            builder = builder.seed(seed);
+        }
         let lab = Arc::new(builder.boot().map_err(failed)?);
+        let service = image.service();
         let parameters =
-            format!(r"\Registry\Machine\System\CurrentControlSet\Services\{SERVICE}\Parameters");
+            format!(r"\Registry\Machine\System\CurrentControlSet\Services\{service}\Parameters");
         for (name, value) in &self.registry {
             lab.set_registry_dword(&parameters, name, *value)
                 .map_err(failed)?;
         }
-        let (driver, described_driver) = match (&file, self.linked) {
-            (Some(file), _) => {
-                let driver = lab.load_as(file, SERVICE).map_err(failed)?;
-                let bytes = driver.file_size().unwrap_or_default();
-                let hash: String = driver
-                    .sha256()
-                    .iter()
-                    .flatten()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect();
-                let described = format!("{} ({bytes} bytes, SHA-256 {hash})", file.display());
-                (driver, described)
-            }
-            (None, Some(entry)) => {
-                let driver = lab.start_linked(SERVICE, entry).map_err(failed)?;
-                (driver, "linked into this program".to_owned())
-            }
-            (None, None) => unreachable!("without a file there is a linked driver"),
-        };
-        let driver = Some(driver.shared(&lab));
+        let (driver, described_driver) = image.start(&lab, &service)?;
         let mut machine = Machine {
             this: Weak::new(),
             address: self.address,
             details: Vec::new(),
             replay,
             process: None,
+            process_id: 0,
             nics: Vec::new(),
-            driver,
+            driver: Some(driver),
             described_driver,
             lab,
         };
@@ -215,12 +164,14 @@ impl Builder {
         let name = std::env::args()
             .next()
             .and_then(|path| path.rsplit('/').next().map(str::to_owned))
-            .unwrap_or_else(|| SERVICE.to_owned());
+            .unwrap_or_else(|| PROCESS.to_owned());
         let process = match machine.address.user {
             User::Ordinary => lab.shared_user(&name),
             User::Administrator => lab.shared_administrator(&name),
         };
-        machine.process = Some(Arc::new(process.map_err(failed)?));
+        let process = process.map_err(failed)?;
+        machine.process_id = process.id() as u64;
+        machine.process = Some(Arc::new(process));
         lab.settle().map_err(failed)?;
         if let Some(attach) = lab
             .filter_attaches()
@@ -240,19 +191,46 @@ impl Builder {
         Ok(Lab { machine })
     }
 
-    /// Opens what the ends of each card are plugged into.
-    fn cables(&mut self, replay: &Arc<Replay>) -> Result<Vec<[Cable; 2]>, Error> {
-        let mut cables = Vec::new();
-        for (wire, stack) in &self.address.ends {
-            cables.push([open(wire, replay)?, open(stack, replay)?]);
+    /// What is to be booted.
+    fn image(&self) -> Result<Image, Error> {
+        match self.linked {
+            Some(entry) if self.only_linked => Ok(Image::Linked(entry)),
+            Some(entry) => {
+                Ok(driver::find(&self.address).map_or(Image::Linked(entry), Image::File))
+            }
+            None => driver::find(&self.address).map(Image::File),
         }
+    }
+
+    /// The cables of each card: those that were given, and for other ends what the address says.
+    fn cables(&mut self, replay: &Arc<Replay>) -> Result<Vec<[Cable; 2]>, Error> {
+        let object = || self.address.to_string();
+        let wrong = |cause: String| Error::new(Kind::InvalidArgument, Call::Boot, object(), cause);
+        let mut given: Vec<[Option<Cable>; 2]> = Vec::new();
+        given.resize_with(self.address.ends.len(), Default::default);
         for (card, side, cable) in self.cables.drain(..) {
-            let Some(ends) = cables.get_mut(card) else {
+            let Some([wire, stack]) = given.get_mut(card) else {
                 let cause = format!("a cable is for card {card}, which the lab does not have");
-                let object = self.address.to_string();
-                return Err(Error::new(Kind::InvalidArgument, Call::Boot, object, cause));
+                return Err(wrong(cause));
             };
-            ends[usize::from(side == super::Side::Stack)] = cable;
+            let end = match side {
+                Side::Wire => wire,
+                Side::Stack => stack,
+            };
+            *end = Some(cable);
+        }
+        let mut cables = Vec::new();
+        for ([wire, stack], ends) in given.into_iter().zip(&self.address.ends) {
+            let or_open = |cable: Option<Cable>, end| match cable {
+                Some(cable) => Ok(cable),
+                None => replay.open(end),
+            };
+            cables.push([or_open(wire, &ends.0)?, or_open(stack, &ends.1)?]);
+        }
+        if self.seed.is_some() && cables.iter().flatten().any(|cable| cable.source.is_some()) {
+            let cause = "frames come from an end by themselves, which cannot be repeated";
+            return Err(wrong(cause.to_owned())
+                .advise("put the frames in yourself, or leave the seed away"));
         }
         Ok(cables)
     }
@@ -264,72 +242,28 @@ impl fmt::Debug for Builder {
     }
 }
 
-/// Opens what an end is plugged into.
-fn open(end: &EndSpec, replay: &Arc<Replay>) -> Result<Cable, Error> {
-    fn both(source: impl Source + 'static, sink: impl Sink + 'static) -> Cable {
-        (Some(Box::new(source)), Some(Box::new(sink)))
-    }
-    let opened = match end {
-        EndSpec::None => Ok((None, None)),
-        EndSpec::Interface(name) => cable::interface(name).map(|(from, to)| both(from, to)),
-        EndSpec::Tap(name) => cable::tap(name).map(|(from, to)| both(from, to)),
-        EndSpec::Captures { read, write } => {
-            let open = || -> Result<Cable, CableError> {
-                let source = read.as_deref().map(CaptureSource::open).transpose()?;
-                let sink = write.as_deref().map(CaptureSink::create).transpose()?;
-                let source = source.map(|capture| {
-                    replay.running.fetch_add(1, Ordering::AcqRel);
-                    Box::new(Replayed {
-                        capture,
-                        replay: Arc::clone(replay),
-                        ended: false,
-                    }) as Box<dyn Source>
-                });
-                Ok((source, sink.map(|sink| Box::new(sink) as Box<dyn Sink>)))
-            };
-            open()
-        }
-    };
-    opened.map_err(|error| {
-        let kind = match &error {
-            CableError::NotPermitted(_) => Kind::NotPermitted,
-            CableError::File { error, .. }
-                if error.kind() == std::io::ErrorKind::PermissionDenied =>
-            {
-                Kind::NotPermitted
-            }
-            CableError::NotEthernet(_) => Kind::NotSupported,
-            _ => Kind::Failed,
-        };
-        Fault::of(kind, error.to_string()).during(Call::Boot, format!("end {end}"))
-    })
-}
-
 impl Machine {
     fn add_card(&mut self, number: usize, wire: Cable, stack: Cable) -> Result<(), Error> {
         let name = format!("nic{number}");
-        let mac = [2, 0, 0, 0, 0, number as u8 + 1];
+        let [.., high, low] = (number as u32 + 1).to_be_bytes();
+        let mac = [2, 0, 0, 0, high, low];
         let mtu = self.address.mtu_bytes;
-        let kept = [wire.1.is_none(), stack.1.is_none()];
-        let plugged = [
-            wire.0.is_some() || wire.1.is_some(),
-            stack.0.is_some() || stack.1.is_some(),
-        ];
+        let plugged = [wire.is_plugged(), stack.is_plugged()];
         let nic = self
             .lab
             .shared_nic(&name)
             .queues(self.address.queues)
             .mtu(mtu)
             .mac(mac)
-            .wire_cable(wire.0, wire.1)
-            .stack_cable(stack.0, stack.1)
+            .wire_cable(wire.source, wire.sink)
+            .stack_cable(stack.source, stack.sink)
             .create()
-            .map_err(|error| fault(error).during(Call::Boot, &*name))?;
+            .map_err(|error| at_boot(error).during(Call::Boot, &*name))?;
         // What nobody can take is counted, not kept.
-        if plugged[0] || !kept[0] {
+        if plugged[0] {
             nic.wire().count_only();
         }
-        if plugged[1] || !kept[1] {
+        if plugged[1] {
             nic.stack().count_only();
         }
         self.details.push(Details {
@@ -371,8 +305,12 @@ impl Machine {
         &self.address
     }
 
-    pub(super) fn driver(&self) -> String {
-        self.described_driver.clone()
+    pub(super) fn driver(&self) -> &Driver {
+        &self.described_driver
+    }
+
+    pub(super) fn process_id(&self) -> u64 {
+        self.process_id
     }
 
     pub(super) fn nic(&self, number: usize) -> &Nic<'static> {
@@ -380,16 +318,16 @@ impl Machine {
     }
 
     pub(crate) fn start_replay(&self) {
-        self.replay.started.store(true, Ordering::Release);
+        self.replay.start();
     }
 
     pub(super) fn replays(&self) -> bool {
-        self.replay.running.load(Ordering::Acquire) != 0
+        self.replay.is_running()
     }
 
     pub(super) fn finish(mut self) -> Result<Report, Error> {
         self.switch_off()
-            .map_err(|error| fault(error).during(Call::Boot, "ending it"))
+            .map_err(|error| at_boot(error).during(Call::EndLab, ""))
             .map(|unloaded| Report {
                 unloaded: unloaded.expect("it was not switched off before"),
             })

@@ -15,17 +15,20 @@
 //! ```
 
 mod address;
+mod cable;
 mod driver;
 mod end;
 mod machine;
 mod process;
 
 pub use address::{Address, AddressError, EndSpec, Verifier};
+pub use cable::Cable;
+pub use driver::{Driver, DriverFile, built_driver};
 pub use end::{End, Side};
 pub(crate) use machine::Machine;
 pub use machine::{Builder, Report};
 pub use nt_sim::{
-    DriverEntry,
+    DriverEntry, Import,
     cable::{CableError, Feed, Sink, Source},
     nic::Counters,
 };
@@ -216,10 +219,27 @@ impl Lab {
         self.machine.address()
     }
 
-    /// The driver that runs in it, for people: file, size, SHA-256.
+    /// The driver that runs in it.
     #[must_use]
-    pub fn driver(&self) -> String {
+    pub fn driver(&self) -> &Driver {
         self.machine.driver()
+    }
+
+    /// Names of the filter drivers on a card, from the bottom up.
+    ///
+    /// # Panics
+    ///
+    /// When there is no card of that number; they count from 0.
+    #[must_use]
+    pub fn filters(&self, number: usize) -> Vec<String> {
+        let filters = self.machine.nic(number).filters().into_iter();
+        filters.map(|filter| filter.name).collect()
+    }
+
+    /// Number of the process that this program is in the lab, as [inventories](crate::Inventory) have it.
+    #[must_use]
+    pub fn process_id(&self) -> u64 {
+        self.machine.process_id()
     }
 
     /// Ends the lab: takes the cards away, unloads the driver and looks what it left. What is plugged into ends is
@@ -232,7 +252,7 @@ impl Lab {
         let cause =
             "something of it is still in use: an interface, a program, a socket or frame memory";
         let machine = Arc::try_unwrap(self.machine)
-            .map_err(|_| Error::new(Kind::Busy, Call::Boot, "ending it", cause))?;
+            .map_err(|_| Error::new(Kind::Busy, Call::EndLab, "", cause))?;
         machine.finish()
     }
 }

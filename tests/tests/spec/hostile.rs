@@ -87,6 +87,36 @@ fn s10_2_r9_flags_may_be_anything() {
 }
 
 #[test]
+fn s10_2_3_what_there_is_no_room_for_is_not_copied() {
+    /// An address that is the kernel's: nobody probes it for a buffer of no bytes.
+    const KERNEL: usize = 0xffff_f800_0000_1000;
+    Stage::new().queues(2).play(|s| {
+        let socket = s.app.socket(s.nic, Setup::rx_tx()).unwrap();
+        let interface = s.app.interface(s.nic.if_index()).unwrap();
+        let common = s.app.open(r"\Device\xdp").open().unwrap();
+        let option = Sockopt::TX_OFFLOAD_CURRENT_CONFIG_CHECKSUM;
+        for (handle, code) in [
+            (socket.xsk.handle(), ioctl::xsk::GET_SOCKOPT),
+            (interface.handle(), ioctl::interface::RSS_GET_CAPABILITIES),
+            (interface.handle(), ioctl::interface::RSS_GET),
+            (&common, ioctl::common::LIST),
+        ] {
+            // What there is to copy starts with what was asked, and goes on with what lies behind it.
+            let asked = s.app.place(option.as_bytes());
+            let output = s.app.place(&[0xee; 64]);
+            for address in [output.address(), KERNEL] {
+                let input = (asked.address(), size_of::<Sockopt>());
+                let sent = handle.control_raw(code, input, (address, 0)).unwrap();
+                let answer = sent.wait(None).unwrap().unwrap();
+                assert_eq!(answer.status, BUFFER_OVERFLOW, "{code:#x}");
+                assert!(answer.information >= 10, "{code:#x}");
+                assert_eq!(output.read(0, 64), [0xee; 64]);
+            }
+        }
+    });
+}
+
+#[test]
 fn s10_3_r2_s10_2_r7_descriptors_change_while_they_are_read() {
     for seed in 0..25 {
         Stage::new().seed(seed).play(|s| {

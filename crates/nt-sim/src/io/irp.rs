@@ -2,12 +2,12 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use crate::sync::Mutex;
 use nt::sys::{
-    IO_STACK_LOCATION, IRP, NTSTATUS, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
+    IO_STACK_LOCATION, IRP, IRP_INPUT_OPERATION, NTSTATUS, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
     SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING,
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct Irp {
     body: Body,
     /// Who asked; `None` for packets that drivers made.
     finish: Mutex<Option<Finish>>,
+    /// Bytes that the caller has room for, of those that are copied back to it.
+    room: AtomicUsize,
     made_by_driver: bool,
     /// The driver that made it.
     owner: u16,
@@ -70,6 +72,7 @@ impl Irp {
         let irp = Arc::new(Irp {
             body,
             finish: Mutex::new(finish),
+            room: AtomicUsize::new(0),
             made_by_driver,
             owner: caller::owner(),
             completed: AtomicBool::new(false),
@@ -87,6 +90,27 @@ impl Irp {
 
     pub(crate) fn pointer(&self) -> *mut IRP {
         self.body.address() as *mut IRP
+    }
+
+    /// Has bytes of the packet's system buffer copied back to an address of the caller. As on Windows: as many as the driver
+    /// says, whatever room there is.
+    pub(crate) fn copies_back(&self, room: usize) {
+        self.room.store(room, Ordering::Relaxed);
+        // SAFETY: nobody was given the packet yet.
+        unsafe { (*self.pointer()).Flags |= IRP_INPUT_OPERATION };
+    }
+
+    /// What is copied back must be no more than there is room for.
+    fn check_room(&self, status: NTSTATUS, information: usize) {
+        // SAFETY: the packet's memory is there as long as this is.
+        let flags = unsafe { (*self.pointer()).Flags };
+        let room = self.room.load(Ordering::Relaxed);
+        let is_error = status as u32 >> 30 == 3;
+        if flags & IRP_INPUT_OPERATION != 0 && !is_error && information > room {
+            crate::bugcheck!(Rule::IrpInformation, self.pointer(), information, room;
+                "{} was completed with status {status:#010x} and {information} bytes, which are copied to a buffer of {room}",
+                self.what);
+        }
     }
 
     /// The location that the next driver will get.
@@ -323,6 +347,7 @@ pub(crate) fn complete(irp: *mut IRP) {
     state.forget();
     // SAFETY: `state` keeps the memory.
     let io_status = unsafe { (*irp).IoStatus };
+    state.check_room(io_status.Status, io_status.Information);
     let finish = state.finish.lock().take();
     if let Some(finish) = finish {
         finish(io_status.Status, io_status.Information);

@@ -461,6 +461,10 @@ fn send_control(
         // SAFETY: as above.
         unsafe { system_buffer_of(packet).write(buffer_address) };
     }
+    // An address is enough to be copied back to, whatever length came with it.
+    if method == METHOD_BUFFERED && buffer_address != 0 && control.output.0 != 0 {
+        irp.copies_back(control.output.1);
+    }
     // SAFETY: as above.
     unsafe { (*packet).MdlAddress = mdl };
     // SAFETY: as above.

@@ -234,6 +234,8 @@ rules! {
         "A dispatch routine that marks a request pending must return STATUS_PENDING.";
     IrpNotCompleted = 0x0000_00c9 "DRIVER_VERIFIER_IOMANAGER_VIOLATION", "irp-not-completed",
         "A dispatch routine must complete the request, pass it on, or return STATUS_PENDING.";
+    IrpInformation = 0x0000_00c9 "DRIVER_VERIFIER_IOMANAGER_VIOLATION", "irp-information",
+        "A request must not be completed with more bytes to copy back than its caller has room for.";
     WorkItemMisused = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "work-item-misused",
         "A work item must be initialised, queued once at a time, and freed when it is not queued.";
     PushLockMisused = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "push-lock-misused",

@@ -44,6 +44,13 @@ pub(crate) fn forgets_a_request(_: &Request) -> Answer {
     Answer::Leave(STATUS_SUCCESS)
 }
 
+pub(crate) fn answers_with_more_than_there_is_room_for(request: &Request) -> Answer {
+    nt!((*request.irp).IoStatus.Status = STATUS_BUFFER_OVERFLOW);
+    nt!((*request.irp).IoStatus.Information = 4096);
+    nt!(IofCompleteRequest(request.irp, 0));
+    Answer::Leave(STATUS_BUFFER_OVERFLOW)
+}
+
 pub(crate) fn frees_a_request_of_others(request: &Request) -> Answer {
     nt!(IoFreeIrp(request.irp));
     Answer::Done

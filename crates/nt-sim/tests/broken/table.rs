@@ -9,6 +9,8 @@ use crate::{driver::Defect, kernel, memory, network, requests};
 pub(crate) enum Before {
     /// The driver's device and nothing else.
     Device,
+    /// The same, and the I/O manager copies what the driver is asked and what it answers, for which there is no room.
+    NoRoom,
     /// The seeded scheduler, whose clock skips what everybody waits for.
     Seed,
     /// The allocation with this number fails.
@@ -181,6 +183,7 @@ pub(crate) static ROWS: &[Row] = &[
     row!(IrpPendingNotMarked, 0xc9, requests::pends_without_marking, "without IoMarkIrpPending").in_no_function(),
     row!(IrpPendingNotReturned, 0xc9, requests::marks_and_does_not_pend, "marked the packet pending and returned 0x00000000").in_no_function(),
     row!(IrpNotCompleted, 0xc9, requests::forgets_a_request, "without completing the packet").in_no_function(),
+    row!(IrpInformation, 0xc9, requests::answers_with_more_than_there_is_room_for, "4096 bytes, which are copied to a buffer of 0").before(Before::NoRoom),
     row!(IrpInvalid, 0xc9, requests::frees_a_request_of_others, "which the I/O manager made"),
     row!(WorkItemMisused, 0xc4, requests::frees_a_work_item_that_is_none, "did not come from IoAllocateWorkItem"),
     row!(BadObject, 0xc4, requests::dereferences_what_is_no_object, "which is no object"),

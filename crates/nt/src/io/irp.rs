@@ -7,7 +7,8 @@ use crate::memory::{Mode, Requestor};
 use crate::status::Status;
 use crate::sys::imports::ntoskrnl;
 use crate::sys::{
-    DEVICE_OBJECT, FILE_OBJECT, IO_STACK_LOCATION, IRP, IRP_Tail_Overlay, SL_PENDING_RETURNED,
+    DEVICE_OBJECT, FILE_OBJECT, IO_STACK_LOCATION, IRP, IRP_INPUT_OPERATION, IRP_Tail_Overlay,
+    SL_PENDING_RETURNED,
 };
 
 /// A request that this driver owns and must complete. Dropped, it completes as unsuccessful.
@@ -130,6 +131,14 @@ impl Irp {
         // SAFETY: owned, and given up here.
         unsafe { ntoskrnl::IofCompleteRequest(irp, 0) };
         Completion(status)
+    }
+
+    /// Has the I/O manager copy nothing back to the requestor.
+    #[doc(alias = "IRP_INPUT_OPERATION")]
+    pub(super) fn keep_output(&self) {
+        let irp = self.as_ptr();
+        // SAFETY: a request that this driver owns.
+        unsafe { (*irp).Flags &= !IRP_INPUT_OPERATION };
     }
 
     /// Notes that the request completes after its dispatch routine has returned.

@@ -173,14 +173,19 @@ impl Control {
             .slice(address.addr() as u64, self.output_len())
     }
 
-    /// Completes the request; for a buffered one, `information` bytes of the output are copied to the requestor.
+    /// Completes the request; for a buffered one, `information` bytes of the output are copied to the requestor. Without room
+    /// for output nothing is copied, and the number may say how much there would be.
     pub fn complete(self, status: Status, information: usize) -> Completion {
-        // Without an output buffer nothing is copied: the count then says how much there would be.
-        let information = if self.is_buffered() && self.output_len() != 0 {
-            information.min(self.output_len().max(self.input_len()))
-        } else {
-            information
-        };
+        if !self.is_buffered() {
+            return self.irp.complete(status, information);
+        }
+        let room = self.output_len();
+        if room != 0 {
+            return self.irp.complete(status, information.min(room));
+        }
+        // The I/O manager copies as many bytes as the number says whenever there is an address to copy to, be there room or
+        // not: bytes behind the end of the input, and to an address that no room has it probe.
+        self.irp.keep_output();
         self.irp.complete(status, information)
     }
 

@@ -2,7 +2,7 @@
 
 use core::mem;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering, fence};
 
 use super::irp::{Completion, Irp, overlay};
 use crate::pool::Arc;
@@ -82,6 +82,9 @@ impl<N: Cancelled> IrpSlot<N> {
         // SAFETY: owned, as above.
         let cancel = unsafe { cancel_routine(irp) };
         cancel.swap(cancel_fn::<N>(), Ordering::SeqCst);
+        // Whoever cancels raises the flag and then looks for the routine: one of the two looks must find the other's mark. A
+        // swap alone does not order the plain read behind it.
+        fence(Ordering::SeqCst);
         // SAFETY: owned, as above.
         let flag = unsafe { &raw const (*irp.as_ptr()).Cancel };
         // SAFETY: others set the flag at any time, so it is read as it is.

@@ -148,6 +148,31 @@ fn s06_3_1_r2_r3_a_transmit_queue_needs_its_own_path() {
 }
 
 #[test]
+fn s06_3_2_nothing_goes_out_before_the_filter_is_where_it_comes_back() {
+    for seed in 0..20 {
+        Stage::new().seed(seed).play(|s| {
+            // The filter sees what is received; what is sent goes round it until it is restarted for the program.
+            let setup = Setup::tx().tx_hook(HookId::RX_INJECT);
+            let _sender = s.app.socket(s.nic, setup).unwrap();
+            assert_eq!(paths(s), (true, false));
+            let reflect = || drop(s.attach(matching::all().l2fwd()));
+            let arrive = || (0..30).for_each(|n| s.arrive(frames::numbered(n, 60)));
+            s.side_by_side(&[&reflect, &arrive]);
+        });
+        Stage::new().seed(seed).play(|s| {
+            let _sender = s.app.socket(s.nic, Setup::tx()).unwrap();
+            assert_eq!(paths(s), (false, true));
+            let reflect = || {
+                let program = s.app.program(s.nic).hook(HookId::TX_INSPECT);
+                drop(program.rule(matching::all().l2fwd()).create().unwrap());
+            };
+            let send = |n| s.nic.stack().send(frames::numbered(n, 60)).unwrap();
+            s.side_by_side(&[&reflect, &|| (0..30).for_each(send)]);
+        });
+    }
+}
+
+#[test]
 fn s06_3_1_r4_s08_4_5_receive_side_scaling_needs_the_receive_path() {
     Stage::new().queues(2).play(|s| {
         let interface = s.app.interface(s.nic.if_index()).unwrap();

@@ -182,7 +182,11 @@ impl<'a> Outgoing<'a> {
             return;
         }
         self.queue.forwarding.fetch_add(frames, Ordering::Relaxed);
-        if !interface.gate.enter(frames) {
+        let back = match self.queue.way() {
+            Way::Up => Way::Down,
+            Way::Down => Way::Up,
+        };
+        if !interface.let_out(back, frames) {
             self.queue.forwarding.fetch_sub(frames, Ordering::Relaxed);
             count(self.queue.generic.forward_paused(), frames);
             return;
@@ -190,9 +194,9 @@ impl<'a> Outgoing<'a> {
         count(self.queue.generic.forward_sent(), frames);
         let flags = Flags(NDIS_SEND_FLAGS_DISPATCH_LEVEL);
         let chain = self.lists.into_chain();
-        match self.queue.way() {
-            Way::Up => interface.filter().send(chain, 0, flags),
-            Way::Down => interface.filter().indicate(
+        match back {
+            Way::Down => interface.filter().send(chain, 0, flags),
+            Way::Up => interface.filter().indicate(
                 chain,
                 Receive {
                     port: 0,

@@ -421,8 +421,8 @@ impl TxQueue {
 
     fn send(&self, interface: &Interface, lists: PacketQueue, dispatch: Dispatch<'_>) {
         let frames = lists.len();
-        if !interface.gate.enter(frames) {
-            // A paused adapter sends nothing; the frames are done with all the same.
+        if !interface.let_out(self.way, frames) {
+            // Nothing is sent now; the frames are done with all the same.
             count(self.generic.dropped_pause(), frames);
             self.back.lock_at_dispatch(dispatch).append(lists);
             self.again.store(true, Ordering::SeqCst);

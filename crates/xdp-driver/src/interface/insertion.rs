@@ -10,6 +10,8 @@ use nt::ndis::Datapath;
 use nt::sync::{Event, Waited};
 use nt::{Passive, Result};
 
+use super::Way;
+
 /// How long a caller waits for the filter to be inserted at most.
 const PATIENCE: Duration = Duration::from_millis(1000);
 
@@ -57,8 +59,8 @@ impl Insertion {
         let mut missing = false;
         for side in self.sides(which) {
             side.users.fetch_add(1, Ordering::Relaxed);
-            side.wanted.store(true, Ordering::Relaxed);
-            missing |= !side.installed.load(Ordering::Acquire);
+            side.wanted.store(true, Ordering::SeqCst);
+            missing |= !side.installed.load(Ordering::SeqCst);
         }
         missing
     }
@@ -76,7 +78,7 @@ impl Insertion {
     pub(super) fn expire(&self) -> bool {
         let mut expired = false;
         for side in [&self.receive, &self.send] {
-            if side.users.load(Ordering::Relaxed) == 0 && side.wanted.swap(false, Ordering::Relaxed)
+            if side.users.load(Ordering::Relaxed) == 0 && side.wanted.swap(false, Ordering::SeqCst)
             {
                 expired = true;
             }
@@ -86,15 +88,29 @@ impl Insertion {
 
     /// What NDIS is to be told now.
     pub(super) fn datapath(&self) -> Datapath {
-        let tell = |side: &Side| {
-            let wanted = side.wanted.load(Ordering::Relaxed);
-            side.installed.store(wanted, Ordering::Release);
-            wanted
+        let tell = |side: &Side| loop {
+            let wanted = side.wanted.load(Ordering::SeqCst);
+            side.installed.store(wanted, Ordering::SeqCst);
+            // Who wants it from here on sees what was stored, or is seen here.
+            if side.wanted.load(Ordering::SeqCst) == wanted {
+                return wanted;
+            }
         };
         Datapath {
             send: tell(&self.send),
             receive: tell(&self.receive),
         }
+    }
+
+    /// Whether frames of ours that travel that way come back: NDIS brings none back to a filter that it goes round. Changes
+    /// only while the adapter is paused.
+    #[inline]
+    pub(super) fn brings_back(&self, way: Way) -> bool {
+        let side = match way {
+            Way::Up => &self.receive,
+            Way::Down => &self.send,
+        };
+        side.installed.load(Ordering::Relaxed)
     }
 
     /// The adapter has restarted.

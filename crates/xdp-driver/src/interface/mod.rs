@@ -292,6 +292,21 @@ impl Interface {
         self.lock(passive).map_err(|_| Status::DEVICE_NOT_READY)
     }
 
+    /// Lets frames of ours out that travel that way, to come back by [`Gate::leave`]: unless the adapter is paused, or the
+    /// filter is not where they would come back to it. Who has just come waits for that only so long, and rules are in force
+    /// before.
+    pub(crate) fn let_out(&self, way: Way, frames: u32) -> bool {
+        if !self.gate.enter(frames) {
+            return false;
+        }
+        // Inside the gate nothing changes about it.
+        let comes_back = self.insertion.brings_back(way);
+        if !comes_back {
+            self.gate.leave(frames);
+        }
+        comes_back
+    }
+
     /// Which directions of the data path the filter is to be in from now on.
     pub(crate) fn datapath(&self) -> Datapath {
         self.insertion.datapath()

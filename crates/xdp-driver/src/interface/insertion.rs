@@ -37,6 +37,8 @@ struct Side {
     wanted: AtomicBool,
     /// What NDIS was last told.
     installed: AtomicBool,
+    /// The same, once the adapter ran again.
+    runs: AtomicBool,
 }
 
 impl Insertion {
@@ -91,6 +93,7 @@ impl Insertion {
         let tell = |side: &Side| loop {
             let wanted = side.wanted.load(Ordering::SeqCst);
             side.installed.store(wanted, Ordering::SeqCst);
+            side.runs.fetch_and(wanted, Ordering::Relaxed);
             // Who wants it from here on sees what was stored, or is seen here.
             if side.wanted.load(Ordering::SeqCst) == wanted {
                 return wanted;
@@ -115,6 +118,10 @@ impl Insertion {
 
     /// The adapter has restarted.
     pub(super) fn installed(&self) {
+        for side in [&self.receive, &self.send] {
+            let installed = side.installed.load(Ordering::Relaxed);
+            side.runs.store(installed, Ordering::Release);
+        }
         self.restarted.set();
     }
 
@@ -125,7 +132,7 @@ impl Insertion {
             self.restarted.clear();
             let mut missing = self
                 .sides(which)
-                .filter(|side| !side.installed.load(Ordering::Acquire));
+                .filter(|side| !side.runs.load(Ordering::Acquire));
             if missing.next().is_none()
                 || self.restarted.wait_for(PATIENCE, passive) == Waited::TimedOut
             {

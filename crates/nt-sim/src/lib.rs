@@ -47,6 +47,7 @@ pub use lab::{
     nic::{FilterAttach, FilterDriver, FilterModule, Nic, NicBuilder},
 };
 pub use mem::faults::{FaultPlan, InjectedFault};
+pub use mem::window::{Stretch, Window};
 pub use pe::{DriverFile, Import, Machine, PeError};
 pub use rtl::debug::DebugMessage;
 pub use verifier::{BugCheck, Rule};

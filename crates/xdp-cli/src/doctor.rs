@@ -101,9 +101,11 @@ fn examine(args: &Args) -> Vec<FindingRecord> {
     }
     windows(&mut found);
     let place = args.interface.get().map(InterfaceArg::place);
-    if let Some(Place::RunningLab(name, _)) = place {
-        with_session(name, &mut found);
-    } else {
+    let is_there = match place {
+        Some(Place::RunningLab(name, _)) => with_session(name, &mut found),
+        _ => true,
+    };
+    if is_there {
         match system::of(args.interface.get()) {
             Ok(system) => with_system(args, &system, &mut found),
             Err(failure) => found.push(wrong("driver", &failure)),
@@ -119,8 +121,8 @@ fn examine(args: &Args) -> Vec<FindingRecord> {
     found
 }
 
-/// What can be seen of a lab that another process runs.
-fn with_session(name: &str, found: &mut Vec<FindingRecord>) {
+/// What a lab that another process runs says of itself; tells whether it is there.
+fn with_session(name: &str, found: &mut Vec<FindingRecord>) -> bool {
     let asked = match session::is_name(name) {
         true => session::ask(name, &Request::Watch),
         false => Ok(None),
@@ -136,15 +138,13 @@ fn with_session(name: &str, found: &mut Vec<FindingRecord>) {
         Ok(watched) => {
             let process = watched.rules.process;
             found.push(good("lab", format!("{name} runs, as process {process}")));
-            let names: Vec<&str> = watched
-                .interfaces
-                .iter()
-                .map(|(_, name)| name.as_str())
-                .collect();
-            found.push(good("interfaces", names.join(", ")));
             found.extend(watched.driver.map(|driver| good("driver", driver.line())));
+            true
         }
-        Err(failure) => found.push(wrong("lab", &failure)),
+        Err(failure) => {
+            found.push(wrong("lab", &failure));
+            false
+        }
     }
 }
 

@@ -16,7 +16,7 @@ impl From<xdp::Error> for Failure {
     }
 }
 
-/// Opens an interface; `lab:` boots a lab for this command.
+/// Opens an interface; `lab:` boots a lab for this command, `lab:NAME` is one that another process runs.
 ///
 /// # Errors
 ///
@@ -25,7 +25,7 @@ pub fn open(interface: &InterfaceArg) -> Result<Interface, Failure> {
     match interface.place() {
         Place::Host(name) => Ok(host()?.interface(name)?),
         Place::OwnLab(address) => own_lab(address),
-        Place::RunningLab(name, _) => Err(elsewhere(name)),
+        Place::RunningLab(..) => Ok(Interface::find(interface.as_str())?),
     }
 }
 
@@ -53,12 +53,6 @@ fn host() -> Result<System, Failure> {
         .because("this is not Windows")
         .hint("`-i lab:` is an interface of a simulated Windows with the driver in it")
         .ending(Exit::DriverAbsent))
-}
-
-fn elsewhere(name: &str) -> Failure {
-    Failure::usage(format!("the lab {name} runs in another process"))
-        .because("only `xdp filter`, `xdp monitor`, `xdp status` and `xdp doctor` reach it from here")
-        .hint("`-i lab:` boots a lab for this command, with ends as in `-i lab:wire=if:veth1,stack=if:veth2`")
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

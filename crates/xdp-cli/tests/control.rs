@@ -285,8 +285,8 @@ fn what_is_wrong_has_its_own_message_and_code() {
         ),
         (
             vec!["features", "-i", "lab:other"],
-            2,
-            "runs in another process",
+            6,
+            "no lab of this name runs",
         ),
         // The user may not.
         (apply(&["-i", "lab:user=ordinary"]), 4, "administrator"),

@@ -87,6 +87,10 @@ pub(crate) enum Call {
     PlugIn,
     #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
     EndLab,
+    #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+    ShareLab,
+    #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+    UseFolder,
     ListInterfaces,
     FindInterface,
     ListObjects,
@@ -131,6 +135,10 @@ impl fmt::Display for Call {
             Self::PlugIn => "use the end",
             #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
             Self::EndLab => "end the lab",
+            #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+            Self::ShareLab => "share the lab",
+            #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+            Self::UseFolder => "use the folder",
             Self::ListInterfaces => "list the interfaces",
             Self::FindInterface => "find the interface",
             Self::ListObjects => "list what there is in the driver",

@@ -91,6 +91,13 @@ impl System {
         }
     }
 
+    /// The number that the driver knows this process by: the one that [`Inventory`](crate::Inventory) has for what this process
+    /// made. In a lab it is another one than Linux'.
+    #[must_use]
+    pub fn process_id(&self) -> u64 {
+        self.backend.process()
+    }
+
     /// Its network interfaces, in the order of their indexes.
     ///
     /// # Errors
@@ -336,6 +343,10 @@ mod tests {
 
         fn allocate(&self, _: usize) -> Result<crate::memory::Memory, Fault> {
             unreachable!("nothing is allocated")
+        }
+
+        fn process(&self) -> u64 {
+            0
         }
 
         fn interfaces(&self) -> Result<Vec<Details>, Fault> {

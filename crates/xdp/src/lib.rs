@@ -1,6 +1,6 @@
 //! XDP for Windows in safe Rust: see, drop, forward or take packets before the network stack does.
 //!
-//! - [`Interface`]: a network card, found by name; `lab:` is one in a simulated kernel in this process ([`lab`]).
+//! - [`Interface`]: a network card, found by name; `lab:` is one in a simulated kernel, in this process or another one ([`lab`]).
 //! - [`Program`]: rules ([`Match`], [`Rule`], or a [`rulefile`]) attached to its queues.
 //! - [`Umem`] and [`Frame`]: memory that frames are received into and sent from without being copied.
 //! - [`Socket`]: receives what rules redirect to it, and sends.

@@ -63,6 +63,12 @@ impl Memory {
         self.mapped.address()
     }
 
+    /// Its size in bytes.
+    #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Where a range starts.
     #[inline]
     fn at(&self, offset: usize, bytes: usize) -> NonNull<u8> {

@@ -77,7 +77,7 @@ fn programs_are_told_apart_by_the_processes_that_attached_them() {
     let programs = lab.system().inventory().expect("a list").programs;
     let mut processes: Vec<u64> = programs.iter().map(|program| program.process).collect();
     assert_eq!(processes.len(), 2);
-    processes.retain(|process| *process == lab.process_id());
+    processes.retain(|process| *process == lab.system().process_id());
     assert_eq!(processes.len(), 1);
     drop((ours, theirs, there, system, other, interface));
     finish(lab);

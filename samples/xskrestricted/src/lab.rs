@@ -14,7 +14,9 @@ pub(crate) fn run(
     task: &Task,
     hand_over: impl FnOnce(&Peer) -> Result<[u64; 2], Error>,
 ) -> Result<(), Failure> {
-    let lab = Lab::of(interface).expect("elsewhere than on Windows all interfaces are of labs");
+    let lab = Lab::of(interface).ok_or_else(|| {
+        Failure::Usage("in the lab of another process handles cannot be given to a child: use lab: or lab:OPTIONS".into())
+    })?;
     let child = lab.process("xskrestricted", User::Ordinary)?;
     let [socket, program] = hand_over(&child.peer())?;
     let system = child.system();

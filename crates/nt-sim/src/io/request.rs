@@ -49,7 +49,7 @@ impl Event {
         Event(event)
     }
 
-    fn set(&self) {
+    pub(crate) fn set(&self) {
         dispatcher::update(self.0.address(), |_| 1);
     }
 

@@ -36,6 +36,14 @@ impl Event {
         self.lab.enter(|| self.event.wait(timeout))
     }
 
+    /// Sets it, as a program may do itself.
+    ///
+    /// # Errors
+    /// When the kernel has stopped.
+    pub fn set(&self) -> Result<(), LabError> {
+        self.lab.enter(|| self.event.set())
+    }
+
     /// Resets it.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ pub(crate) mod kernel_client;
 mod leaks;
 pub(crate) mod nic;
 mod process;
+mod share;
 mod status;
 mod system;
 #[cfg(test)]

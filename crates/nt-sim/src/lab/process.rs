@@ -251,7 +251,7 @@ impl<'lab> Process<'lab> {
             .map_err(|e| LabError::Invalid(format!("protecting {:#x}: {e:?}", memory.address)))
     }
 
-    fn space(&self) -> Result<Arc<crate::mem::user::AddressSpace>, LabError> {
+    pub(super) fn space(&self) -> Result<Arc<crate::mem::user::AddressSpace>, LabError> {
         self.process
             .space
             .clone()

@@ -17,6 +17,7 @@ pub(crate) mod stack;
 pub(crate) mod testing;
 pub mod user;
 pub mod va;
+pub mod window;
 
 use std::collections::HashMap;
 use std::io;

@@ -63,7 +63,7 @@ impl fmt::Display for InterfaceArg {
 /// The interface that a subcommand works on.
 #[derive(Clone, Debug, clap::Args)]
 pub struct InterfaceArgs {
-    /// Interface: its name, alias, index or GUID, or lab: for a simulated one
+    /// Interface: its name, alias, index or GUID; lab: for a simulated one, lab:NAME for one of `xdp lab run --name NAME`
     #[arg(
         short,
         long,

@@ -41,9 +41,10 @@ Examples:
     xdp lab run --wire if:veth1 --stack if:veth2
   The same, with rules:
     xdp lab run --wire if:veth1 --stack if:veth2 --rules rules.toml
-  Change the rules of a lab while it runs, from another terminal:
+  A lab that stays, and what other terminals do in it:
     xdp lab run --name demo --stay
     xdp filter apply -i lab:demo rules.toml
+    xdp dump -i lab:demo
   Replay a capture through the driver and keep what comes out:
     xdp lab run --wire read:in.pcap --stack write:out.pcap";
 
@@ -66,7 +67,7 @@ pub(crate) struct RunArgs {
     /// Rules that the driver applies to what the wire ends bring (a rule file, see `xdp filter`).
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
-    /// Name under which `xdp filter` in another terminal finds the lab, as lab:NAME [default: lab, or lab-2 and so on]
+    /// Name under which commands and programs of other terminals find the lab, as lab:NAME [default: lab, or lab-2 and so on]
     #[arg(long, value_name = "NAME", value_parser = crate::session::name, conflicts_with = "seed")]
     name: Option<String>,
     /// Stays when the captures are exhausted, until Ctrl-C or for --duration.

@@ -76,9 +76,11 @@ impl Sample {
     }
 }
 
-/// Prints where the rules can be changed.
+/// Prints how the lab is found.
 pub(super) fn session(name: &str) {
-    anstream::println!("{FAINT}from another terminal: xdp filter list -i lab:{name}{FAINT:#}");
+    anstream::println!(
+        "{FAINT}in other terminals it is lab:{name}, as in `xdp monitor -i lab:{name}`{FAINT:#}"
+    );
 }
 
 /// Prints the rules and how often each decided.

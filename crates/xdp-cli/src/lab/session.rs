@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use xdp::Mode;
-use xdp::lab::{Address, Cable, End, EndSpec, Feed, Lab, Side, Source, built_driver};
+use xdp::lab::{
+    Address, Cable, End, EndSpec, Feed, Lab, Share, Side, Source, Visitor, built_driver,
+};
 
 use super::RunArgs;
 use super::ear::{Ear, Overheard};
@@ -54,6 +56,10 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let held = (0..lab.cards()).map(|card| OnInterface::new(lab.interface(card), None, Mode::Auto));
     let server = open_session(&args)?;
     let session = server.as_ref().map_or(DEFAULT_NAME, Server::name);
+    let share = match &server {
+        Some(server) => Some(lab.share(server.name())?),
+        None => None,
+    };
     let mut held = Held::new(session, held);
     if let Some(text) = rules {
         held.change(None, &Change::Replace { text })?;
@@ -79,6 +85,7 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
             server.serve(|request| match held.serve(request) {
                 Reply::Watched(watched) => Reply::Watched(Watched {
                     driver: Some(described.clone()),
+                    processes: share.as_ref().map(processes).unwrap_or_default(),
                     ..with_traffic(watched, cards)
                 }),
                 reply => reply,
@@ -88,6 +95,7 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let interrupted = work(&lab, &mut cards, &args, live, serve)?;
     // Nobody is to add rules to a lab that goes.
     drop(server);
+    drop(share);
     if !held.is_empty() {
         report::rules(&held.listing(None)?)?;
         held.change(None, &Change::Clear)?;
@@ -102,6 +110,21 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     } else {
         Exit::Done
     })
+}
+
+/// The programs that are in the lab, by their numbers there.
+fn processes(share: &Share) -> Vec<(u64, String)> {
+    let visitors = share.visitors().into_iter();
+    let named = visitors.map(|visitor| {
+        let Visitor {
+            process,
+            linux_process,
+            program,
+            ..
+        } = visitor;
+        (process, format!("{program} (process {linux_process} here)"))
+    });
+    named.collect()
 }
 
 /// The text of a rule file that is in order.
@@ -123,7 +146,7 @@ fn open_session(args: &RunArgs) -> Result<Option<Server>, Failure> {
             Err(failure) => {
                 let (what, cause, _) = failure.parts();
                 messages::warn(format_args!(
-                    "rules cannot be changed from another terminal: {what}: {}",
+                    "the lab cannot be found from another terminal: {what}: {}",
                     cause.unwrap_or_default()
                 ));
                 Ok(None)

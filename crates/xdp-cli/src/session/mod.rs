@@ -6,8 +6,11 @@
 //! whole: the new program is attached first and the old one detached then, so that at every moment at least one of both decides
 //! about a frame, and on a failure the old one stays.
 
-#[cfg(unix)]
-#[path = "unix.rs"]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[path = "linux.rs"]
+mod endpoint;
+#[cfg(not(any(windows, all(target_os = "linux", target_arch = "x86_64"))))]
+#[path = "nowhere.rs"]
 mod endpoint;
 #[cfg(windows)]
 #[path = "windows.rs"]

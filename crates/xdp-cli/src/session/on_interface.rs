@@ -85,7 +85,7 @@ impl super::Interface for OnInterface {
 
     fn hits(&self) -> Result<Option<Vec<u64>>, Failure> {
         let inventory = self.interface.system().inventory_with_hits()?;
-        let process = own_process(&self.interface);
+        let process = self.interface.system().process_id();
         let mut ours: Vec<u64> = inventory
             .programs
             .iter()
@@ -101,15 +101,4 @@ impl super::Interface for OnInterface {
             ours.get(newest..).unwrap_or_default(),
         ))
     }
-}
-
-/// The number that the driver knows this process by.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn own_process(interface: &xdp::Interface) -> u64 {
-    xdp::lab::Lab::of(interface).map_or_else(|| std::process::id().into(), |lab| lab.process_id())
-}
-
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-fn own_process(_: &xdp::Interface) -> u64 {
-    std::process::id().into()
 }

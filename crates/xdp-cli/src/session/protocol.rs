@@ -88,6 +88,9 @@ pub(crate) struct Watched {
     /// The driver, if that is known.
     #[serde(default)]
     pub(crate) driver: Option<DriverRecord>,
+    /// Programs of other processes by the numbers that the driver knows them by, if those are not the system's.
+    #[serde(default)]
+    pub(crate) processes: Vec<(u64, String)>,
     /// The rules that are held.
     pub(crate) rules: Listing,
     /// What interfaces carried, if that is known.

@@ -87,17 +87,17 @@ fn version(file: &[u8]) -> Option<String> {
 /// Names of processes.
 #[derive(Default)]
 pub(super) struct Processes {
-    /// What they are all called, where there is one.
+    /// What all others are called.
     all: Option<String>,
     named: BTreeMap<u64, String>,
 }
 
 impl Processes {
-    /// The processes of a lab: there is one.
-    pub(super) fn one(name: String) -> Self {
+    /// The processes of a lab: some that are known by their numbers, and whoever runs it.
+    pub(super) fn of_lab(runner: String, others: impl IntoIterator<Item = (u64, String)>) -> Self {
         Self {
-            all: Some(name),
-            named: BTreeMap::new(),
+            all: Some(runner),
+            named: others.into_iter().collect(),
         }
     }
 

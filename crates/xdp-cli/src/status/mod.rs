@@ -103,7 +103,7 @@ fn read(args: &Args) -> Result<Read, Failure> {
             false => DriverRecord::of_windows(),
         },
         processes: match is_lab {
-            true => Processes::one("this command".into()),
+            true => Processes::of_lab("this command".into(), []),
             false => Processes::of_windows(),
         },
     })
@@ -135,10 +135,10 @@ fn read_session(name: &str, card: Option<&str>) -> Result<Read, Failure> {
         only,
         driver: watched.driver,
         // Outside of the lab it has another number.
-        processes: Processes::one(format!(
-            "lab {name} (process {} here)",
-            watched.rules.process
-        )),
+        processes: Processes::of_lab(
+            format!("lab {name} (process {} here)", watched.rules.process),
+            watched.processes,
+        ),
     })
 }
 

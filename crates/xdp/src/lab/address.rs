@@ -23,6 +23,8 @@ use super::User;
 ///
 /// An `END` is `none`, `if:NAME` (a Linux interface), `tap:NAME` (a new TAP device), `read:FILE` (frames of a capture, from the
 /// moment when the first program is attached), `write:FILE` (frames that reach it go to a capture), or `read:FILE,write:FILE`.
+///
+/// An interface can also be one of a lab that [another process shares](super::Lab::share): `lab:NAME`, or `lab:NAME/nic1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Address {
@@ -150,8 +152,8 @@ impl FromStr for Address {
                     }
                     _ => {
                         return Err(error(format!(
-                            "`{option}` is no option; an option is NAME=VALUE, as in queues=4 (a name alone is one of a lab \
-                             that runs elsewhere, which only the command `xdp` finds)"
+                            "`{option}` is no option; an option is NAME=VALUE, as in queues=4 (a name alone, as in \
+                             lab:demo, is one of a lab that is shared already)"
                         )));
                     }
                 }

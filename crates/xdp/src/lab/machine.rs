@@ -309,7 +309,7 @@ impl Machine {
         &self.described_driver
     }
 
-    pub(super) fn process_id(&self) -> u64 {
+    pub(crate) fn process_id(&self) -> u64 {
         self.process_id
     }
 

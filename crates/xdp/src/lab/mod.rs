@@ -1,8 +1,11 @@
-//! The lab: interfaces that are named `lab:` and are in a simulated kernel in this process.
+//! The lab: interfaces that are named `lab:` and are in a simulated kernel, in this process or in another one that shares it.
 //!
 //! The kernel boots the driver file and has virtual network cards. The *wire* end of a card is what would be plugged into
 //! a network, its *stack* end is the place of the protocol stack; what each is plugged into is part of the address
 //! ([`Address`]). One lab runs in a process at a time.
+//!
+//! A lab can be shared ([`Lab::share`], `xdp lab run`). Then programs of other processes name it `lab:NAME`, and find the same
+//! driver in it as on Windows: they have processes of their own in its kernel, which end when they do.
 //!
 //! ```no_run
 //! let lab = xdp::lab::Lab::boot(&"lab:queues=2".parse()?)?;
@@ -20,6 +23,7 @@ mod driver;
 mod end;
 mod machine;
 mod process;
+mod share;
 
 pub use address::{Address, AddressError, EndSpec, Verifier};
 pub use cable::Cable;
@@ -33,6 +37,7 @@ pub use nt_sim::{
     nic::Counters,
 };
 pub use process::{Process, User};
+pub use share::{Share, Visitor, private_runtime_folder, runtime_folder};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -53,8 +58,11 @@ fn running() -> MutexGuard<'static, Weak<Machine>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Finds a card by an address, in the lab that runs or in one that is booted for it.
+/// Finds a card by an address, in a lab that another process shares, in the one that runs here or in one that is booted for it.
 pub(crate) fn find(text: &str) -> Result<Interface, Error> {
+    if let Some((name, card)) = share::named(text) {
+        return share::find(name, card);
+    }
     let address: Address = text.parse().map_err(|error: AddressError| {
         Error::new(
             Kind::InvalidArgument,
@@ -62,7 +70,7 @@ pub(crate) fn find(text: &str) -> Result<Interface, Error> {
             text,
             error.to_string(),
         )
-        .advise("an address is `lab:` and options, as in `lab:wire=if:veth1,queues=4`")
+        .advise("an address is `lab:` and options, as in `lab:wire=if:veth1,queues=4`, or the name of a lab that is shared, as in `lab:demo`")
     })?;
     let lab = Lab::at(&address)?;
     lab.card(&address)
@@ -234,12 +242,6 @@ impl Lab {
     pub fn filters(&self, number: usize) -> Vec<String> {
         let filters = self.machine.nic(number).filters().into_iter();
         filters.map(|filter| filter.name).collect()
-    }
-
-    /// Number of the process that this program is in the lab, as [inventories](crate::Inventory) have it.
-    #[must_use]
-    pub fn process_id(&self) -> u64 {
-        self.machine.process_id()
     }
 
     /// Ends the lab: takes the cards away, unloads the driver and looks what it left. What is plugged into ends is

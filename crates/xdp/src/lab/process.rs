@@ -7,7 +7,7 @@ use super::Lab;
 use crate::error::{Call, Error};
 use crate::handle::Peer;
 use crate::interface::System;
-use crate::sys::lab::{Caller, fault};
+use crate::sys::lab::Caller;
 
 /// Another process in a lab than the one that this program is, with handles and memory of its own.
 ///
@@ -34,13 +34,8 @@ impl Lab {
     ///
     /// [`Kind::LabStopped`](crate::Kind::LabStopped), [`Kind::OutOfMemory`](crate::Kind::OutOfMemory).
     pub fn process(&self, name: &str, user: User) -> Result<Process, Error> {
-        let lab = self.machine.lab();
-        let started = match user {
-            User::Administrator => lab.shared_administrator(name),
-            User::Ordinary => lab.shared_user(name),
-        };
-        let process = started.map_err(|error| fault(error).during(Call::Boot, name))?;
-        let caller = Caller::new(Arc::new(process), Arc::clone(&self.machine));
+        let caller = Caller::start(&self.machine, name, user)
+            .map_err(|fault| fault.during(Call::Boot, name))?;
         Ok(Process {
             caller: Arc::new(caller),
         })

@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use std::time::Duration;
 
-use nt_sim::{Event, LabError, Process, UserMemory};
+use nt_sim::{Event, LabError, Process, Stretch, UserMemory};
 
-use super::{Access, Answer, Backend, Object, PeerProcess, Pending, Signal};
+use super::{Access, Answer, Backend, Object, PeerProcess, Pending, Signal, SignalId};
 use crate::error::{Fault, Kind};
 use crate::interface::Details;
-use crate::lab::Machine;
+use crate::lab::{Machine, User};
 use crate::memory::{Mapped, Memory};
 use crate::status::NtStatus;
 
@@ -124,6 +124,37 @@ impl Caller {
         Self { process, machine }
     }
 
+    /// Starts a process.
+    pub(crate) fn start(machine: &Arc<Machine>, name: &str, user: User) -> Result<Self, Fault> {
+        let lab = machine.lab();
+        let process = match user {
+            User::Administrator => lab.shared_administrator(name),
+            User::Ordinary => lab.shared_user(name),
+        };
+        let process = process.map_err(fault)?;
+        Ok(Self::new(Arc::new(process), Arc::clone(machine)))
+    }
+
+    /// Kills the process: what it waits for in the kernel ends, and it makes no more requests.
+    pub(crate) fn kill(&self) -> Result<(), Fault> {
+        self.process.kill().map_err(fault)
+    }
+
+    /// Ends the process: its handles are closed, and its memory goes.
+    pub(crate) fn exit(&self) -> Result<(), Fault> {
+        self.process.exit().map_err(fault)
+    }
+
+    /// Where memory of the process is in the memory of the machine.
+    pub(crate) fn stretches(&self, memory: &Memory) -> Result<Vec<Stretch>, Fault> {
+        let range = self
+            .process
+            .memory(memory.address() as usize, memory.size());
+        range
+            .and_then(|range| self.process.stretches(range))
+            .map_err(fault)
+    }
+
     fn object(&self, handle: nt_sim::Handle<'static>) -> Result<Arc<dyn Object>, Fault> {
         let notification = self.process.alloc(size_of::<u64>()).map_err(fault)?;
         Ok(Arc::new(LabObject {
@@ -188,6 +219,10 @@ impl Backend for Caller {
         Ok(self.machine.details())
     }
 
+    fn process(&self) -> u64 {
+        self.process.id() as u64
+    }
+
     fn settle(&self) -> Result<(), Fault> {
         self.machine.lab().settle().map_err(fault)
     }
@@ -226,6 +261,10 @@ impl Backend for Machine {
 
     fn interfaces(&self) -> Result<Vec<Details>, Fault> {
         Ok(self.details())
+    }
+
+    fn process(&self) -> u64 {
+        self.process_id()
     }
 
     fn settle(&self) -> Result<(), Fault> {
@@ -286,7 +325,10 @@ impl Object for LabObject {
             .control_raw(code, range, (0, 0))
             .map_err(fault)?;
         if let Some(signal) = signal {
-            pending.notify(signal.event()).map_err(fault)?;
+            let SignalId::Lab(event) = signal.id() else {
+                return Err(SignalId::foreign());
+            };
+            pending.notify(event).map_err(fault)?;
         }
         Ok(Arc::new(LabPending {
             pending,
@@ -361,7 +403,7 @@ impl Signal for LabSignal {
         self.event.wait(timeout).map(drop).map_err(fault)
     }
 
-    fn event(&self) -> &Event {
-        &self.event
+    fn id(&self) -> SignalId<'_> {
+        SignalId::Lab(&self.event)
     }
 }

@@ -5,6 +5,8 @@
 
 #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
 pub(crate) mod lab;
+#[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+pub(crate) mod remote;
 #[cfg(windows)]
 pub(crate) mod windows;
 
@@ -46,6 +48,9 @@ pub(crate) trait Backend: Send + Sync {
 
     /// The network interfaces.
     fn interfaces(&self) -> Result<Vec<Details>, Fault>;
+
+    /// The number that the driver knows this process by.
+    fn process(&self) -> u64;
 
     /// Waits until what was attached sees frames, where that takes time and can be waited for.
     fn settle(&self) -> Result<(), Fault> {
@@ -130,7 +135,25 @@ pub(crate) trait Signal: Send + Sync {
 
     /// How the lab knows it.
     #[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
-    fn event(&self) -> &nt_sim::Event;
+    fn id(&self) -> SignalId<'_>;
+}
+
+/// How labs know a signal.
+#[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+pub(crate) enum SignalId<'a> {
+    /// A lab in this process.
+    Lab(&'a nt_sim::Event),
+    /// A lab in another process.
+    Remote(u64),
+}
+
+#[cfg(all(feature = "lab", target_os = "linux", target_arch = "x86_64"))]
+impl SignalId<'_> {
+    /// It is one of another system than what it is to be used with.
+    fn foreign() -> Fault {
+        let cause = "the signal is one of another system";
+        Fault::of(crate::error::Kind::InvalidArgument, cause)
+    }
 }
 
 /// A process that handles are given to.

@@ -43,6 +43,10 @@ impl Backend for Host {
         object::allocate(bytes)
     }
 
+    fn process(&self) -> u64 {
+        std::process::id().into()
+    }
+
     fn interfaces(&self) -> Result<Vec<Details>, Fault> {
         interfaces::list()
     }

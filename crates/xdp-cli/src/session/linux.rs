@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use xdp::lab::{private_runtime_folder, runtime_folder};
 
 use crate::error::{Exit, Failure};
 
@@ -20,46 +21,6 @@ pub(super) struct Endpoint {
 
 /// One connection.
 pub(super) type Stream = UnixStream;
-
-fn user() -> u32 {
-    rustix::process::getuid().as_raw()
-}
-
-fn folder() -> PathBuf {
-    let given = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(own) = given("XDP_RUNTIME_DIR") {
-        return own.into();
-    }
-    match given("XDG_RUNTIME_DIR") {
-        Some(runtime) => Path::new(&runtime).join("xdp"),
-        None => std::env::temp_dir().join(format!("xdp-{}", user())),
-    }
-}
-
-/// Makes the folder if it is missing; one that others can enter is refused.
-fn private_folder() -> Result<PathBuf, Failure> {
-    let folder = folder();
-    let failed = |cause: String| {
-        Failure::new(format!("cannot use the folder {}", folder.display()))
-            .because(cause)
-            .hint("name a folder of your own in XDP_RUNTIME_DIR, with access for nobody else (chmod 700)")
-            .ending(Exit::NotPermitted)
-    };
-    match fs::DirBuilder::new().mode(0o700).create(&folder) {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(failed(error.to_string())),
-    }
-    // A link of somebody else's making could lead anywhere.
-    let found = fs::symlink_metadata(&folder).map_err(|error| failed(error.to_string()))?;
-    if !found.is_dir() || found.uid() != user() {
-        return Err(failed("it is not a folder of this user".into()));
-    }
-    if found.mode() & 0o077 != 0 {
-        return Err(failed("others have access to it".into()));
-    }
-    Ok(folder)
-}
 
 fn path_of(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}{ENDING}"))
@@ -81,7 +42,7 @@ fn open(path: &Path) -> io::Result<Option<UnixStream>> {
 impl Endpoint {
     /// Opens an endpoint; none when there is one of this name already.
     pub(super) fn open(name: &str) -> Result<Option<Self>, Failure> {
-        let path = path_of(&private_folder()?, name);
+        let path = path_of(&private_runtime_folder()?, name);
         let failed = |error: io::Error| {
             Failure::new(format!("cannot open {}", path.display())).because(error)
         };
@@ -131,7 +92,7 @@ impl Drop for Endpoint {
 
 /// Connects to the session of this name; none when there is none.
 pub(super) fn connect(name: &str, patience: Duration) -> Result<Option<Stream>, Failure> {
-    let path = path_of(&folder(), name);
+    let path = path_of(&runtime_folder(), name);
     let connected = open(&path).and_then(|stream| {
         if let Some(stream) = &stream {
             stream.set_read_timeout(Some(patience))?;
@@ -152,7 +113,7 @@ pub(super) fn connect(name: &str, patience: Duration) -> Result<Option<Stream>, 
 
 /// The names of all sessions of this user, some of which may have ended without a trace.
 pub(crate) fn names() -> Vec<String> {
-    let Ok(files) = fs::read_dir(folder()) else {
+    let Ok(files) = fs::read_dir(runtime_folder()) else {
         return Vec::new();
     };
     let names = files.filter_map(|file| {

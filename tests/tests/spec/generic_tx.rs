@@ -108,6 +108,24 @@ fn s06_7_1_s01_7_a_pool_size_out_of_range_is_the_default() {
 }
 
 #[test]
+fn s06_7_2_no_frame_is_longer_than_64_kib_whatever_the_mtu() {
+    scene(|s| {
+        s.nic.set_mtu(70_000).unwrap();
+        let socket = s.app.socket(s.nic, Setup::tx().chunks(1 << 17, 4)).unwrap();
+        let longest = frames::numbered(1, 65_536);
+        socket.send(0, &longest);
+        socket.await_completions(1);
+        assert_eq!(s.sent(), [longest]);
+        socket.send(1, &frames::numbered(2, 65_537));
+        let frame = frames::numbered(3, 60);
+        socket.send(2, &frame);
+        socket.await_completions(1);
+        assert_eq!(s.sent(), [frame]);
+        assert_eq!(socket.xsk.statistics().tx_invalid_descriptors, 1);
+    });
+}
+
+#[test]
 fn s06_7_3_frames_carry_the_hash_of_their_queue() {
     Stage::new().cpus(2).queues(2).play(|s| {
         for queue in 0..2 {

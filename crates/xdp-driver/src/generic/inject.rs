@@ -22,6 +22,9 @@ const PASSES: u32 = 17;
 /// Frames that are completed to a socket at once.
 const COMPLETIONS: usize = 64;
 
+/// Bytes of the longest frame that is sent, whatever the MTU.
+const LONGEST: u32 = 65536;
+
 /// What a packet of ours is about; kept in the packet while others have it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Owner {
@@ -150,7 +153,7 @@ impl TxQueue {
     }
 
     fn runner(&self, interface: &Interface, passive: Passive<'_>) -> Result<Box<Runner>> {
-        let max_length = interface.max_frame();
+        let max_length = interface.max_frame().min(LONGEST);
         if max_length == 0 {
             return Err(Status::DEVICE_NOT_READY);
         }

@@ -1,7 +1,7 @@
 //! Lists of several frames, as a protocol stack sends them: specification 06, section 5.4.
 
-use nt_sim::nic::{Frame, Layout};
-use scenarios::{Scene, client::Client, counters, frames, matching, scene, socket::Setup};
+use nt_sim::nic::{Frame, FrameInfo, Layout};
+use scenarios::{Scene, Stage, client::Client, counters, frames, matching, scene, socket::Setup};
 use xdp_abi::HookId;
 
 /// A socket that frames on their way to the network card are redirected to.
@@ -135,5 +135,51 @@ fn s06_5_4_frames_of_a_list_may_lie_in_any_pieces() {
             assert_eq!(received, [REDIRECTED, REDIRECTED]);
             assert_eq!(ports(&s.sent()), [PASSED, REDIRECTED, DROPPED, REDIRECTED]);
         }
+    });
+}
+
+#[test]
+fn s06_4_3_lists_of_one_chain_are_inspected_on_the_queue_of_each() {
+    Stage::new().queues(2).play(|s| {
+        let program = |queue, rule| {
+            let builder = s.app.program(s.nic).hook(HookId::TX_INSPECT).queue(queue);
+            builder.rule(rule).create().unwrap()
+        };
+        let socket = s.receiver(on_the_way_out().queue(1));
+        let list = |number: u32, hash: u32| {
+            let info = FrameInfo {
+                hash,
+                ..FrameInfo::default()
+            };
+            vec![Frame::from(frames::numbered(number, 60)).with(info)]
+        };
+        let send = |hashes: &[u32]| {
+            let lists: Vec<_> = (0..).zip(hashes).map(|(n, &hash)| list(n, hash)).collect();
+            s.nic.stack().send_lists(&lists).unwrap();
+            s.lab.settle().unwrap();
+            assert_eq!(s.nic.stack().pending_sends(), 0, "every list is completed");
+        };
+        let numbers = |frames: Vec<Vec<u8>>| -> Vec<u32> {
+            frames
+                .iter()
+                .map(|frame| frames::number_of(frame))
+                .collect()
+        };
+        let redirect = program(1, matching::all().redirect(&socket.xsk));
+        // The table has the queues in turn; no program looks at queue 0.
+        send(&[1, 3, 0, 2, 5, 4, 1]);
+        assert_eq!(numbers(s.sent()), [2, 3, 5]);
+        assert_eq!(numbers(socket.received_bytes()), [0, 1, 4, 6]);
+        send(&[0, 1, 1, 0]);
+        assert_eq!(numbers(s.sent()), [0, 3]);
+        assert_eq!(numbers(socket.received_bytes()), [1, 2]);
+        let drop = program(0, matching::all().drop());
+        send(&[1, 0, 0, 3, 2]);
+        assert!(s.sent().is_empty());
+        assert_eq!(numbers(socket.received_bytes()), [0, 3]);
+        redirect.close();
+        send(&[0, 1, 2, 3]);
+        assert_eq!(numbers(s.sent()), [1, 3]);
+        drop.close();
     });
 }

@@ -49,7 +49,7 @@ pub(super) fn receive(
     let (mut passed, mut done) = (NblQueue::new(), NblQueue::new());
     let mut outgoing = Outgoing::new(interface, queue, dispatch);
     while !chain.is_empty() {
-        let verdicts = inspect(interface, queue, plan, &chain, dispatch);
+        let verdicts = inspect(interface, queue, plan, &chain, BATCH, dispatch);
         for (verdict, count) in verdicts.runs() {
             let lists = chain.pop_many(count);
             match verdict {
@@ -94,7 +94,7 @@ fn receive_lent(
     let is_overridden = interface.rss.is_overridden();
     let choose = |rest: &NblChain, list: &Nbl| {
         if at == verdicts.len {
-            verdicts = inspect(interface, queue, plan, rest, dispatch);
+            verdicts = inspect(interface, queue, plan, rest, BATCH, dispatch);
             at = 0;
         }
         let verdict = verdicts.get(at);
@@ -147,7 +147,8 @@ pub(super) fn send(
             .trace()
             .note(TraceEvent::GENERIC_RX_INSPECT_START, this);
         let mut outgoing = Outgoing::new(interface, queue, dispatch);
-        let verdicts = inspect(interface, queue, plan, &chain, dispatch);
+        let count = of_one_queue(interface, queue.id(), &chain, dispatch);
+        let verdicts = inspect(interface, queue, plan, &chain, count, dispatch);
         for (verdict, count) in verdicts.runs() {
             let lists = chain.pop_many(count);
             match verdict {
@@ -168,12 +169,31 @@ pub(super) fn send(
     filter.send(passed.into_chain(), port, flags);
 }
 
-/// Gives the first lists of a chain their verdicts.
+/// How many of the lists with which a chain on its way to the network card begins are of the queue of the first, but for
+/// those that are too many for a batch.
+fn of_one_queue(
+    interface: &Interface,
+    queue: u32,
+    chain: &NblChain,
+    dispatch: Dispatch<'_>,
+) -> usize {
+    if interface.queue_count() == 1 {
+        return BATCH;
+    }
+    let queue_of = |hash| interface.queue_of(hash, Way::Down, dispatch);
+    // The first is of its queue even if the queues have been moved since.
+    let others = chain.iter().take(BATCH).skip(1);
+    let others = others.take_while(|list| queue_of(list.hash_value()) == queue);
+    1 + others.count()
+}
+
+/// Gives the first lists of a chain, up to a batch, their verdicts.
 fn inspect(
     interface: &Interface,
     queue: &RxQueue,
     plan: &Plan,
     chain: &NblChain,
+    count: usize,
     dispatch: Dispatch<'_>,
 ) -> Verdicts {
     let this = || [Field::of(queue)];
@@ -182,7 +202,7 @@ fn inspect(
         .note(TraceEvent::RX_INSPECT_RING_START, this);
     let mut batch = plan.batch();
     let mut outcome = Outcome::new(queue, dispatch);
-    for list in chain.iter().take(BATCH) {
+    for list in chain.iter().take(count) {
         // A list goes where its first frame goes.
         let mut number = outcome.verdicts.len;
         outcome.verdicts.len += 1;

@@ -373,6 +373,31 @@ fn s10_3_r9_cancelling_races_with_arriving_and_ends_a_wait_once() {
 }
 
 #[test]
+fn s02_15_5_who_made_a_ring_ready_late_does_not_end_the_wait_that_came_after() {
+    for seed in 0..60 {
+        Stage::new().seed(seed).play(|s| {
+            let socket = s.app.socket(s.nic, Setup::rx_tx()).unwrap();
+            let _program = echo(s, &socket);
+            socket.fill_all();
+            s.side_by_side(&[
+                &|| (0..6).for_each(|n| s.arrive(frames::numbered(n, 60))),
+                &|| {
+                    for _ in 0..6 {
+                        socket.received();
+                        let first = socket.xsk.notify_async(NotifyFlags::WAIT_RX).unwrap();
+                        let _ = first.cancel().unwrap();
+                        // Nothing is sent, so there is nothing to end for.
+                        let next = socket.xsk.notify_async(NotifyFlags::WAIT_TX).unwrap();
+                        assert!(next.cancel().unwrap(), "seed {seed}");
+                        assert_eq!(ended(&next), (CANCELLED, NOTHING));
+                    }
+                },
+            ]);
+        });
+    }
+}
+
+#[test]
 fn s02_15_7_s02_19_r14_cleanup_ends_a_pending_wait() {
     scene(|s| {
         for flags in [NotifyFlags::WAIT_RX, NotifyFlags::WAIT_TX, WAIT_BOTH] {

@@ -104,23 +104,25 @@ impl Waiter {
         *current = Turn::Free;
     }
 
-    /// Wakes whoever waits; a request is handed back with what it waits for.
-    fn wake(&self) -> Option<(Irp, u32)> {
+    /// Wakes whoever waits if there is a result for what they wait for; a request is handed back with it. Whoever made a ring
+    /// ready may come late, when somebody else waits for something else.
+    fn wake(&self, result: impl FnOnce(u32) -> Option<u32>) -> Option<(Irp, u32)> {
         let mut current = self.turn.lock();
-        match *current {
-            Turn::Free | Turn::Parking => None,
-            Turn::Thread => {
-                self.event.set();
-                None
-            }
-            Turn::Parked => {
-                // Cancelled meanwhile, it is completed by whoever cancels it.
-                let irp = self.parked.take();
-                let flags = self.armed.swap(0, Ordering::SeqCst);
-                *current = Turn::Free;
-                irp.map(|irp| (irp, flags))
-            }
+        let is_parked = match *current {
+            Turn::Free | Turn::Parking => return None,
+            Turn::Thread => false,
+            Turn::Parked => true,
+        };
+        let result = result(self.armed.load(Ordering::SeqCst))?;
+        if !is_parked {
+            self.event.set();
+            return None;
         }
+        // Cancelled meanwhile, it is completed by whoever cancels it.
+        let irp = self.parked.take();
+        self.armed.store(0, Ordering::SeqCst);
+        *current = Turn::Free;
+        irp.map(|irp| (irp, result))
     }
 }
 
@@ -209,10 +211,7 @@ impl Socket {
         *self.waiter.turn.lock() = Turn::Parked;
         // A ring became ready, or the socket inactive, while nobody could be woken.
         match self.state.get() {
-            State::Active => match self.ready(wait) {
-                0 => {}
-                ready => self.finish_parked(ready),
-            },
+            State::Active => self.finish_ready(),
             state => self.end_waits(state == State::Closing),
         }
         parked
@@ -286,44 +285,40 @@ impl Socket {
         ready
     }
 
-    fn finish_parked(&self, ready: u32) {
-        if let Some((irp, _)) = self.waiter.wake() {
+    /// Wakes whoever waits if it is for something that is ready.
+    fn finish_ready(&self) {
+        let ready = |wait| Some(self.ready(wait)).filter(|ready| *ready != 0);
+        if let Some((irp, ready)) = self.waiter.wake(ready) {
             self.complete_parked(irp, ready);
         }
     }
 
-    fn became_ready(&self, wait: NotifyFlags, result: NotifyResultFlags) {
+    fn became_ready(&self, wait: NotifyFlags) {
         // Orders the ring's index before the look at who waits.
         fence(Ordering::SeqCst);
-        let armed = self.waiter.armed.load(Ordering::SeqCst);
-        if armed & wait.0 != 0 {
-            let other = self.ready(armed & !wait.0);
-            self.finish_parked(other | result.0);
+        if self.waiter.armed.load(Ordering::SeqCst) & wait.0 != 0 {
+            self.finish_ready();
         }
     }
 
     /// The receive ring has new entries.
     #[inline]
     pub(super) fn rx_ready(&self) {
-        self.became_ready(NotifyFlags::WAIT_RX, NotifyResultFlags::RX_AVAILABLE);
+        self.became_ready(NotifyFlags::WAIT_RX);
     }
 
     /// The completion ring has new entries.
     #[inline]
     pub(super) fn tx_ready(&self) {
-        self.became_ready(NotifyFlags::WAIT_TX, NotifyResultFlags::TX_COMP_AVAILABLE);
+        self.became_ready(NotifyFlags::WAIT_TX);
     }
 
     /// Nothing will become ready any more: ends waits. A request that waits while its handle is closed is answered as if
     /// everything were ready.
     pub(super) fn end_waits(&self, closing: bool) {
-        if let Some((irp, flags)) = self.waiter.wake() {
-            // The result flags are the wait flags shifted by two.
-            let result = if closing {
-                flags >> 2
-            } else {
-                self.ready(flags)
-            };
+        // The result flags are the wait flags shifted by two.
+        let result = |wait| Some(if closing { wait >> 2 } else { self.ready(wait) });
+        if let Some((irp, result)) = self.waiter.wake(result) {
             self.complete_parked(irp, result);
         }
     }

@@ -10,14 +10,15 @@ use core::ptr::{self, NonNull};
 use super::filter::Filter;
 use super::status;
 use crate::irql::Passive;
-use crate::pool::{Box, Tag};
+use crate::pool::{Box, Tag, Vec};
 use crate::status::{Result, Status};
 use crate::sync::Event;
 use crate::sys::imports::ndis;
 use crate::sys::{
     NDIS_HANDLE, NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID, NDIS_OID_REQUEST,
     NDIS_OID_REQUEST_DATA, NDIS_OID_REQUEST_DATA_METHOD_INFORMATION, NDIS_OID_REQUEST_REVISION_1,
-    NDIS_REQUEST_TYPE, NDIS_SIZEOF_OID_REQUEST_REVISION_1, NDIS_STATUS, NDIS_STATUS_PENDING,
+    NDIS_REQUEST_TYPE, NDIS_SIZEOF_OID_REQUEST_REVISION_1, NDIS_STATUS,
+    NDIS_STATUS_BUFFER_TOO_SHORT, NDIS_STATUS_INVALID_LENGTH, NDIS_STATUS_PENDING,
     NdisRequestMethod, NdisRequestQueryInformation, NdisRequestSetInformation,
 };
 
@@ -35,6 +36,23 @@ struct Parts {
     len: u32,
     /// How much of it was read or written.
     done: u32,
+    /// How much room would have been enough.
+    needed: u32,
+}
+
+/// What came back of a request of ours.
+struct Answer {
+    status: Status,
+    done: usize,
+    needed: usize,
+}
+
+impl Answer {
+    /// How many bytes were read or written.
+    fn written(self) -> Result<usize> {
+        self.status.ok()?;
+        Ok(self.done)
+    }
 }
 
 fn parts(request: &NDIS_OID_REQUEST) -> Parts {
@@ -47,6 +65,7 @@ fn parts(request: &NDIS_OID_REQUEST) -> Parts {
                 buffer: set.InformationBuffer.cast(),
                 len: set.InformationBufferLength,
                 done: set.BytesRead,
+                needed: set.BytesNeeded,
             }
         }
         NdisRequestMethod => {
@@ -58,6 +77,7 @@ fn parts(request: &NDIS_OID_REQUEST) -> Parts {
                 buffer: method.InformationBuffer.cast(),
                 len,
                 done: method.BytesWritten,
+                needed: method.BytesNeeded,
             }
         }
         _ => {
@@ -68,6 +88,7 @@ fn parts(request: &NDIS_OID_REQUEST) -> Parts {
                 buffer: query.InformationBuffer.cast(),
                 len: query.InformationBufferLength,
                 done: query.BytesWritten,
+                needed: query.BytesNeeded,
             }
         }
     }
@@ -361,7 +382,40 @@ impl Filter {
             to.as_mut_ptr(),
             to.len(),
             passive,
-        )
+        )?
+        .written()
+    }
+
+    /// As [`Filter::query_oid`], once more with as much room as is needed when there is too little: up to `longest` bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filter::query_oid`].
+    pub fn query_oid_growing(
+        self,
+        tag: Tag,
+        oid: NDIS_OID,
+        to: &mut Vec<u8>,
+        longest: usize,
+        passive: Passive<'_>,
+    ) -> Result<usize> {
+        let ask = |to: &mut Vec<u8>| {
+            let kind = NdisRequestQueryInformation;
+            self.ask(tag, kind, oid, to.as_mut_ptr(), to.len(), passive)
+        };
+        let answer = ask(to)?;
+        let is_short = matches!(
+            answer.status.0,
+            NDIS_STATUS_BUFFER_TOO_SHORT | NDIS_STATUS_INVALID_LENGTH
+        );
+        if !is_short || answer.needed <= to.len() || answer.needed > longest {
+            return answer.written();
+        }
+        to.reserve_exact(answer.needed - to.len())?;
+        while to.len() < answer.needed {
+            to.push(0)?;
+        }
+        ask(to)?.written()
     }
 
     /// Sets an object of the modules below.
@@ -383,7 +437,8 @@ impl Filter {
             from.as_mut_ptr(),
             from.len(),
             passive,
-        )?;
+        )?
+        .written()?;
         Ok(())
     }
 
@@ -410,7 +465,7 @@ impl Filter {
             OutputBufferLength: len,
             ..NDIS_OID_REQUEST_DATA_METHOD_INFORMATION::zeroed()
         };
-        self.run(tag, request, true, passive)
+        self.run(tag, request, true, passive)?.written()
     }
 
     fn ask(
@@ -421,7 +476,7 @@ impl Filter {
         buffer: *mut u8,
         len: usize,
         passive: Passive<'_>,
-    ) -> Result<usize> {
+    ) -> Result<Answer> {
         let len = u32::try_from(len).map_err(|_| Status::INVALID_PARAMETER)?;
         let mut request = self.own_request(kind);
         // The object, buffer and length lie at the same places in queries and sets.
@@ -450,7 +505,7 @@ impl Filter {
         request: NDIS_OID_REQUEST,
         direct: bool,
         passive: Passive<'_>,
-    ) -> Result<usize> {
+    ) -> Result<Answer> {
         let event = Event::manual_reset(tag, false)?;
         let waiting = Box::into_raw(Box::new(
             tag,
@@ -480,12 +535,15 @@ impl Filter {
         }
         // SAFETY: completed, so NDIS no longer has it.
         let waiting = unsafe { Box::from_raw(waiting) };
-        status(if sent == NDIS_STATUS_PENDING {
-            waiting.status
-        } else {
-            sent
+        let parts = parts(&waiting.request);
+        Ok(Answer {
+            status: status(if sent == NDIS_STATUS_PENDING {
+                waiting.status
+            } else {
+                sent
+            }),
+            done: parts.done as usize,
+            needed: parts.needed as usize,
         })
-        .ok()?;
-        Ok(parts(&waiting.request).done as usize)
     }
 }

@@ -28,8 +28,10 @@ use self::settings::{LONGEST, Settings};
 use super::steering::Steering;
 use crate::interface::{Hook, Interface, Way};
 
-/// Bytes of the largest answer about scaling.
+/// Room that is enough for the usual answers about scaling.
 const ROOM: usize = 1024;
+/// Bytes of the longest answer about scaling that is taken.
+const MOST: usize = 64 << 10;
 /// How often a request of ours is repeated that fails for want of memory.
 const ATTEMPTS: u32 = 8;
 /// Time between looks and between attempts.
@@ -94,9 +96,8 @@ pub(super) fn query(filter: Filter, passive: Passive<'_>) -> Result<Scale> {
     }
     let ask = |oid, room: &mut Vec<u8>| {
         filter
-            .query_oid(crate::TAG, oid, room, passive)
+            .query_oid_growing(crate::TAG, oid, room, MOST, passive)
             .ok()
-            .filter(|len| *len <= ROOM)
     };
     let capabilities = ask(OID_GEN_RECEIVE_SCALE_CAPABILITIES, &mut room)
         .and_then(|len| Capabilities::parse(room.get(..len)?))

@@ -3,9 +3,9 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use namespaces::{Host, Program, Side, output, stage};
@@ -64,6 +64,17 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
     child
 }
 
+/// Starts a capture and waits until its programs are attached, with what it says next.
+fn capture(folder: &Path, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStderr>>) {
+    let mut command = xdp(folder, &["dump", "-i", "lab:demo", "-d", "60s"]);
+    let command = command.args(arguments).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("a command");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let first = lines.next().expect("a line").expect("text");
+    assert!(first.contains("capturing on nic0"), "{first}");
+    (child, lines)
+}
+
 #[test]
 fn what_a_killed_command_had_open_is_closed() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -95,14 +106,10 @@ fn a_lab_that_ends_ends_the_commands_in_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let lab = lab(folder);
-    let mut command = xdp(folder, &["dump", "-i", "lab:demo", "-d", "60s"]);
-    let mut command = command.stderr(Stdio::piped()).spawn().expect("a command");
-    let mut lines = BufReader::new(command.stderr.take().expect("a pipe")).lines();
-    let first = lines.next().expect("a line").expect("text");
-    assert!(first.contains("capturing on nic0"), "{first}");
+    let (mut dump, mut lines) = capture(folder, &[]);
     let said = lab.stop().expect("the lab ends well");
     assert!(said.contains("clean unload"), "{said}");
-    assert_eq!(command.wait().expect("its end").code(), Some(1));
+    assert_eq!(dump.wait().expect("its end").code(), Some(1));
     let error = lines.next().expect("a line").expect("text");
     assert!(error.contains("the lab has ended"), "{error}");
 
@@ -148,21 +155,9 @@ fn real_pings_are_captured_on_their_way_through_the_lab() {
     let lab = within(folder, command, &arguments);
     let lab = Program::start(lab, "running: ", PATIENCE, None).expect("the lab runs");
     let file = folder.join("out.pcapng");
-    let capture = file.display().to_string();
-    let arguments = [
-        "dump",
-        "-i",
-        "lab:demo",
-        "-c",
-        "20",
-        "-d",
-        "60s",
-        "-w",
-        &capture,
-        "ip-next-header",
-        "protocol=1",
-    ];
-    let mut dump = start(folder, &arguments);
+    let path = file.display().to_string();
+    let rule = ["ip-next-header", "protocol=1"];
+    let (mut dump, lines) = capture(folder, &["-c", "20", "-w", &path, rule[0], rule[1]]);
     let text = output(network.command("asker", "ping").args([
         "-n",
         "-q",
@@ -176,7 +171,8 @@ fn real_pings_are_captured_on_their_way_through_the_lab() {
     ]));
     let text = text.expect("ping is answered");
     assert!(text.contains("20 received"), "{text}");
-    assert!(dump.wait().expect("its end").success());
+    let said: Vec<_> = lines.map_while(Result::ok).collect();
+    assert!(dump.wait().expect("its end").success(), "{said:?}");
     let packets = Capture::open(BufReader::new(File::open(file).expect("a capture")));
     let packets: Vec<_> = packets.expect("a capture").collect();
     assert_eq!(packets.len(), 20);

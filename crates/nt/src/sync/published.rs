@@ -1,7 +1,7 @@
 //! Values that are replaced under their readers.
 //!
 //! Readers run at DISPATCH_LEVEL, where a processor does nothing else until they are done. Whoever replaced a value
-//! therefore only has to run once on every processor: then nobody reads the old value any more.
+//! therefore only has to have been on every processor once: then nobody reads the old value any more.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -9,11 +9,10 @@ use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use crate::irql::{self, Dispatch, Passive, Raised};
+use crate::irql::{self, Dispatch, Passive};
 use crate::pool::Box;
-use crate::processor::{self, ProcessorNumber};
 use crate::sys::APC_LEVEL;
-use crate::work::Pinned;
+use crate::work::visit_processors;
 
 /// The number of grace periods that have begun.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
@@ -28,16 +27,8 @@ pub struct Grace {
 /// Waits until everybody is done who was reading a [`Published`] value when this was called.
 pub fn grace_period(passive: Passive<'_>) -> Grace {
     let before = BEGUN.fetch_add(1, Ordering::SeqCst);
-    // A processor that starts later than it is counted here has no readers from before.
-    for index in 0..processor::active_count() {
-        // What has no number does not exist, and so reads nothing.
-        if let Ok(number) = ProcessorNumber::from_index(index) {
-            let pinned = Pinned::to(number, passive);
-            // Running here at all means that what ran at DISPATCH_LEVEL has ended.
-            drop(Raised::to_dispatch());
-            drop(pinned);
-        }
-    }
+    // Once it was visited, a processor is done with what ran there at DISPATCH_LEVEL.
+    visit_processors(passive);
     Grace { before }
 }
 

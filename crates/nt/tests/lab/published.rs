@@ -75,8 +75,10 @@ pub(crate) fn published(passive: Passive<'_>) -> Result<usize> {
                 let raised = Raised::to_dispatch();
                 theirs.look(raised.token());
                 drop(raised);
-                // Leaves the processor to the writer, who has to get there too.
-                let _ = theirs.pause.wait_for(Duration::from_micros(20), passive);
+                // The first processor is left to the writer now and then. The others are not left, and need not be.
+                if index == 0 {
+                    let _ = theirs.pause.wait_for(Duration::from_micros(20), passive);
+                }
             }
             drop(pinned);
         };

@@ -108,6 +108,58 @@ fn s10_3_r8_a_process_that_only_made_the_socket_may_go() {
 }
 
 #[test]
+fn s10_3_r8_rings_leave_the_process_that_has_them() {
+    scene(|s| {
+        let owner = s.client("owner");
+        let other = s.client("other");
+        let frames_of = s.client("whose frames they are");
+        let theirs = {
+            let socket = owner.xsk().unwrap();
+            socket.size_ring(Sockopt::RX_RING_SIZE, 8).unwrap();
+            socket.size_ring(Sockopt::RX_FILL_RING_SIZE, 8).unwrap();
+            let handle = socket.handle();
+            handle.duplicate(&other, FULL_ACCESS).unwrap()
+        };
+        let socket = Xsk::of(&other, theirs);
+        {
+            let handle = socket.handle().duplicate(&frames_of, FULL_ACCESS);
+            let again = Xsk::of(&frames_of, handle.unwrap());
+            again.register(1 << 16, 2048, 0).unwrap();
+        }
+        // The lab stops when something is mapped into what has ended.
+        owner.terminate();
+        let size = socket.size_ring(Sockopt::RX_RING_SIZE, 8);
+        assert_eq!(size.err(), Some(INVALID_DEVICE_STATE), "it has the ring");
+        socket
+            .bind(s.nic.if_index(), 0, BindFlags::RX)
+            .expect("the frames are there");
+        socket.activate().unwrap();
+        frames_of.terminate();
+        let poked = socket.poke(NotifyFlags::POKE_RX);
+        assert_eq!(poked.err(), Some(INVALID_DEVICE_STATE));
+    });
+}
+
+#[test]
+fn s10_3_r8_the_last_handle_may_be_closed_while_the_process_of_the_rings_ends() {
+    scene(|s| {
+        let other = s.client("other");
+        for _ in 0..100 {
+            let owner = s.client("owner");
+            let copy = {
+                let socket = owner.socket(s.nic, Setup::rx_tx()).unwrap();
+                let handle = socket.xsk.handle();
+                handle.duplicate(&other, FULL_ACCESS).unwrap()
+            };
+            std::thread::scope(|both| {
+                both.spawn(|| owner.terminate());
+                both.spawn(|| copy.close().unwrap());
+            });
+        }
+    });
+}
+
+#[test]
 fn s10_3_r8_a_program_with_port_sets_goes_with_the_process_that_has_them() {
     scene(|s| {
         let stays = s.app.program(s.nic).rule(matching::udp_dst(7).drop());

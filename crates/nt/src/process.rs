@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 
 use crate::irql::Passive;
 use crate::sys::imports::ntoskrnl;
-use crate::sys::{EPROCESS, Executive, KAPC_STATE, KernelMode, LARGE_INTEGER, STATUS_SUCCESS};
+use crate::sys::{EPROCESS, KAPC_STATE};
 
 /// A counted reference to a process, which may have ended meanwhile.
 #[doc(alias = "EPROCESS")]
@@ -49,19 +49,7 @@ impl Process {
         self.object.as_ptr() == unsafe { ntoskrnl::IoGetCurrentProcess() }
     }
 
-    /// Whether the process has ended: its threads, handles and address space are gone.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        let object = self.object.as_ptr().cast();
-        let mut now = LARGE_INTEGER { QuadPart: 0 };
-        let mode = KernelMode as i8;
-        // SAFETY: a referenced process, which is signalled when it has ended; not to wait is allowed at any level.
-        let status =
-            unsafe { ntoskrnl::KeWaitForSingleObject(object, Executive, mode, 0, &mut now) };
-        status == STATUS_SUCCESS
-    }
-
-    /// Runs `body` in the address space of this process.
+    /// Runs `body` in the address space of this process, which must not have gone yet.
     ///
     /// (A function and not a guard, because the kernel links what it saves to the place where it lies.)
     #[doc(alias = "KeStackAttachProcess")]

@@ -1,21 +1,23 @@
-//! Who has locked pages of which process.
+//! Who has locked pages of which process, or mapped pages into it.
 //!
-//! A process must not end while pages of it are locked, but the handles of what locks them may outlive it: in other
-//! processes, by duplication. So whoever locks pages is listed here, and lets go of them when their process ends.
+//! A process must not end before that is undone, but the handles of whoever did it may outlive the process: in other
+//! processes, by duplication. So they are listed here, and let go of the process when it ends.
 
 use nt::process::Process;
 use nt::sync::PushLock;
 use nt::{Arc, Passive, Result, Vec};
 
 use crate::program::Program;
-use crate::socket::Socket;
+use crate::socket::{Lent, Socket};
 
-/// What can have pages of a process locked.
+/// What can hold on to the memory of a process.
 pub(crate) enum Holder {
     /// A socket: its frame memory.
     Socket(Arc<Socket>),
     /// A program: bitmaps of ports.
     Program(Arc<Program>),
+    /// A ring: its mapping.
+    Ring(Arc<Lent>),
 }
 
 impl Holder {
@@ -24,6 +26,7 @@ impl Holder {
         match self {
             Self::Socket(socket) => core::ptr::from_ref(&**socket).addr(),
             Self::Program(program) => core::ptr::from_ref(&**program).addr(),
+            Self::Ring(lent) => core::ptr::from_ref(&**lent).addr(),
         }
     }
 
@@ -31,6 +34,7 @@ impl Holder {
         match self {
             Self::Socket(socket) => socket.owner_ended(passive),
             Self::Program(program) => program.detach(passive),
+            Self::Ring(lent) => lent.take_back(passive),
         }
     }
 }
@@ -40,7 +44,7 @@ struct Entry {
     holder: Holder,
 }
 
-/// All who have pages of processes locked. The innermost lock: nothing else is waited for while it is held.
+/// All who hold on to the memory of processes. The innermost lock: nothing else is waited for while it is held.
 pub(crate) struct Holders {
     entries: PushLock<Vec<Entry>>,
 }
@@ -53,14 +57,14 @@ impl Holders {
         }
     }
 
-    /// Lists a holder of pages of the current process. That process cannot end before this thread is back in it.
+    /// Lists a holder of memory of the current process. That process cannot end before this thread is back in it.
     pub(crate) fn add(&self, holder: Holder, passive: Passive<'_>) -> Result<()> {
         let process = Process::current().id();
         self.entries.write(passive).push(Entry { process, holder })
     }
 
-    /// Takes a holder off the list, once it has unlocked its pages: were it taken off before, its process could end in
-    /// between.
+    /// Takes a holder off the list, once it has let go of its process: were it taken off before, the process could end
+    /// in between.
     pub(crate) fn remove<T>(&self, holder: &T, passive: Passive<'_>) {
         let identity = core::ptr::from_ref(holder).addr();
         let mut entries = self.entries.write(passive);
@@ -72,7 +76,7 @@ impl Holders {
         drop(taken);
     }
 
-    /// Has everybody let go of the pages of a process.
+    /// Has everybody let go of the memory of a process.
     pub(crate) fn process_ended(&self, process: usize, passive: Passive<'_>) {
         loop {
             let mut entries = self.entries.write(passive);

@@ -134,12 +134,13 @@ impl Memory {
         self.spaces.create()
     }
 
-    /// Ends the address space of a process, and with it what drivers mapped into it.
+    /// Ends the address space of a process.
     ///
     /// # Errors
-    /// The broken rules, in words: pages that drivers still lock.
+    /// What drivers still lock of it or have mapped into it, locks first. The mappings go with it all the same.
     pub fn delete_space(&self, space: &AddressSpace) -> Result<(), Vec<mdl::MdlLeak>> {
-        let left = self.mdls.locked_by(space.id());
+        let mut left = self.mdls.locked_by(space.id());
+        left.extend(self.mdls.mapped_into(space.id()));
         self.mdls.forget_space(space.id());
         self.spaces.delete(&self.phys, &self.pins, space);
         if left.is_empty() { Ok(()) } else { Err(left) }

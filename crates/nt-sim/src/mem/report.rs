@@ -259,8 +259,13 @@ impl Memory {
         let Err(left) = self.delete_space(space) else {
             return;
         };
+        let rule = if left.iter().any(|left| left.what == "locked") {
+            Rule::ProcessHasLockedPages
+        } else {
+            Rule::MdlUserMappingLeft
+        };
         crate::bugcheck!(
-            Rule::ProcessHasLockedPages, left[0].address, left.len();
+            rule, left[0].address, left.len();
             "process {} ended, but drivers hold on to its memory:{}", space.id().0, mdl_leak_words(&left)
         );
     }

@@ -131,7 +131,7 @@ rules! {
     MdlPagesNotLocked = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-pages-not-locked",
         "Only an MDL of locked or non-paged pages can be mapped.";
     MdlUserMappingLeft = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-user-mapping-left",
-        "An MDL's mapping into a process must be undone before the MDL is unlocked or freed, unless the process has ended.";
+        "An MDL's mapping into a process must be undone before the MDL is unlocked or freed and before the process ends.";
     MdlWrongProcess = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-wrong-process",
         "User buffers are locked, and user mappings made and undone, in the context of their process.";
     MdlMalformed = 0x0000_00c4 "DRIVER_VERIFIER_DETECTED_VIOLATION", "mdl-malformed",

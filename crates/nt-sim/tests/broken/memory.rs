@@ -217,6 +217,11 @@ pub(crate) fn frees_an_mdl_that_a_program_sees(_: &Request) -> Answer {
     Answer::Done
 }
 
+pub(crate) fn maps_and_forgets(_: &Request) -> Answer {
+    map(pool_mdl(), 1, 0);
+    Answer::Done
+}
+
 unsafe extern "win64" fn locker(_: *mut DEVICE_OBJECT, context: *mut c_void) {
     lock(context.cast());
 }

@@ -174,6 +174,7 @@ pub(crate) static ROWS: &[Row] = &[
     row!(MdlBadAddress, 0xc4, memory::describes_paged_pool_as_non_paged, "MmBuildMdlForNonPagedPool"),
     row!(MdlLeak, 0xc4, memory::leaks_an_mdl, "left 1 things of MDLs behind").then(Then::Unload).in_no_function(),
     row!(MappingFailed, 0x3f, memory::insists_on_a_mapping, "MmMapLockedPagesSpecifyCache").before(Before::Failure(3)),
+    row!(MdlUserMappingLeft, 0xc4, memory::maps_and_forgets, "mapped into it").then(Then::Terminate).in_no_function(),
     row!(ProcessHasLockedPages, 0x76, memory::locks_and_forgets, "locked").then(Then::Terminate).in_no_function(),
     // Requests, objects, handles.
     row!(IrpCompletedTwice, 0x44, requests::completes_twice, "was completed already").in_function("control"),

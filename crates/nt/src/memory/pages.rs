@@ -132,6 +132,9 @@ kernel_fn! {
 }
 
 /// Kernel pages mapped into a process, until dropped at PASSIVE_LEVEL in whatever process.
+///
+/// To be dropped before the process has ended: [`Driver::process_ended`](crate::io::Driver::process_ended) is the last
+/// chance, and whoever drops it elsewhere has that wait.
 pub struct UserMapping {
     address: NonNull<c_void>,
     pages: Arc<KernelPages>,
@@ -175,12 +178,8 @@ impl Drop for UserMapping {
         if self.process.is_current() {
             return self.unmap();
         }
-        // The mappings of a process go with its address space. Should it go just now, the attached thread finds
-        // nothing there to unmap, which the kernel takes.
-        if !self.process.has_ended() {
-            // SAFETY: values of this type are dropped at PASSIVE_LEVEL.
-            let passive = unsafe { Passive::assume() };
-            self.process.attached(passive, |_| self.unmap());
-        }
+        // SAFETY: values of this type are dropped at PASSIVE_LEVEL.
+        let passive = unsafe { Passive::assume() };
+        self.process.attached(passive, |_| self.unmap());
     }
 }

@@ -11,7 +11,7 @@ use nt::string::UnicodeStr;
 use nt::sync::PushLock;
 use nt::sys::{FILE_DEVICE_SECURE_OPEN, FILE_DEVICE_UNKNOWN, GUID, REG_BINARY};
 use nt::work::WorkItem;
-use nt::{Arc, Passive, Result, Status, Tag};
+use nt::{Arc, Passive, Result, Status, Tag, Vec};
 
 use crate::answers::{
     UserWait, deferred, events, locks, processors, rundown, thread, timer, trace,
@@ -73,6 +73,8 @@ pub(crate) struct Object {
 
 pub(crate) struct Wrapped {
     device: Device,
+    /// What is open, and may have lent pages to a process.
+    objects: PushLock<Vec<Arc<Object>>>,
 }
 
 pub(crate) static RUNNING: DriverSlot<Wrapped> = DriverSlot::new();
@@ -81,6 +83,7 @@ impl Driver for Wrapped {
     type File = Object;
 
     const FAST_IO: bool = true;
+    const WATCHES_PROCESSES: bool = true;
     const TAG: Tag = TAG;
 
     fn slot() -> &'static DriverSlot<Self> {
@@ -115,26 +118,27 @@ impl Driver for Wrapped {
         }
         Ok(Self {
             device: Device::create(object, &config, passive)?,
+            objects: PushLock::new(Vec::new(TAG)),
         })
     }
 
     fn unload(self, _: Passive<'_>) {}
 
-    fn create(&self, request: &Create<'_>, _: Passive<'_>) -> Result<Option<Arc<Object>>> {
+    fn create(&self, request: &Create<'_>, passive: Passive<'_>) -> Result<Option<Arc<Object>>> {
         assert_eq!(request.device_kind(), 77);
         match request.first_ea() {
             None => Ok(None),
             Some(ea) if ea.name == b"Open" && request.eas().count() == 1 => {
                 let waiting = Arc::new(TAG, IrpSlot::new())?;
-                Ok(Some(Arc::new(
-                    TAG,
-                    Object {
-                        waiting,
-                        wait: UserWait::new()?,
-                        lent: PushLock::new(None),
-                        counted: PushLock::new(None),
-                    },
-                )?))
+                let object = Object {
+                    waiting,
+                    wait: UserWait::new()?,
+                    lent: PushLock::new(None),
+                    counted: PushLock::new(None),
+                };
+                let object = Arc::new(TAG, object)?;
+                self.objects.write(passive).push(object.clone())?;
+                Ok(Some(object))
             }
             Some(_) => Err(Status::INVALID_PARAMETER),
         }
@@ -147,6 +151,18 @@ impl Driver for Wrapped {
         // In whatever process the last handle is closed.
         drop(file.lent.write(passive).take());
         drop(file.counted.write(passive).take());
+        let mut objects = self.objects.write(passive);
+        let at = objects.iter().position(|object| Arc::ptr_eq(object, file));
+        drop(at.and_then(|at| objects.swap_remove(at)));
+    }
+
+    fn process_ended(&self, id: usize, passive: Passive<'_>) {
+        for object in &**self.objects.read(passive) {
+            let mut lent = object.lent.write(passive);
+            if lent.as_ref().is_some_and(|lent| lent.process().id() == id) {
+                drop(lent.take());
+            }
+        }
     }
 
     fn control(

@@ -35,6 +35,7 @@ use crate::memory::Umem;
 use crate::trace::{Field, Trace, TraceEvent};
 
 pub(crate) use self::receive::RxFrame;
+pub(crate) use self::rings::Lent;
 pub(crate) use self::transmit::Sent;
 
 /// API versions from here on do not follow processors by default.
@@ -229,7 +230,7 @@ impl Socket {
         let tx = core::mem::replace(&mut *self.tx.lock(), TxSide::new());
         drop(rx);
         drop(tx);
-        control.rings = Rings::default();
+        self.free_rings(&mut control, passive);
         control.umem = None;
         self.services.holders.remove(self, passive);
         self.trace().note(TraceEvent::CLOSE_SOCKET_STOP, this);

@@ -1,6 +1,7 @@
 //! The rings of a socket, from their size to the mapping in its program.
 
 use nt::memory::{KernelPages, Mode, UserMapping};
+use nt::sync::PushLock;
 use nt::{Arc, Passive, Result, Status};
 use xdp_abi::ClientPtr;
 use xdp_abi::extension::Extension;
@@ -10,6 +11,7 @@ use xdp_ring::{Consumer, DescriptorLayout, Producer, Ring, RingLayout};
 
 use super::state::State;
 use super::{Control, Socket};
+use crate::holders::Holder;
 use crate::memory::SharedRing;
 
 /// Which ring.
@@ -32,12 +34,24 @@ pub(super) struct Rings {
 
 /// A ring in memory.
 pub(super) struct Sized {
-    // Dropped before the pages: unmapping needs them.
-    _mapping: Option<UserMapping>,
+    lent: Option<Arc<Lent>>,
     _pages: Arc<KernelPages>,
     layout: RingLayout,
     pub(super) descriptor: DescriptorLayout,
     address: u64,
+}
+
+/// The mapping of a ring in its program, until the socket is closed or the process ends.
+pub(crate) struct Lent {
+    mapping: PushLock<Option<UserMapping>>,
+}
+
+impl Lent {
+    /// Unmaps the ring; on return it is unmapped, whoever does it.
+    pub(crate) fn take_back(&self, passive: Passive<'_>) {
+        // With the lock held: the process may be about to end, and waits here until nobody is in its memory.
+        drop(self.mapping.write(passive).take());
+    }
 }
 
 impl Rings {
@@ -106,44 +120,84 @@ impl Socket {
         }
         let bytes = usize::try_from(layout.bytes()).map_err(|_| Status::INSUFFICIENT_RESOURCES)?;
         let pages = Arc::new(crate::TAG, KernelPages::new(crate::TAG, bytes)?)?;
-        let (mapping, address) = match self.mode {
+        let (lent, address) = match self.mode {
             Mode::User => {
-                let mapping = KernelPages::map_to_user(&pages, passive)?;
-                let address = mapping.address();
-                (Some(mapping), address)
+                let (lent, address) = self.lend(&pages, passive)?;
+                (Some(lent), address)
             }
             Mode::Kernel => (None, pages.kernel_address()),
         };
-        let ring = || {
-            let memory = SharedRing::new(pages.clone(), layout)?;
-            Ring::new(memory, layout.size, layout.stride).map_err(invalid)
-        };
-        match which {
-            Which::Fill => {
-                let half = Consumer::new(ring()?).map_err(invalid)?;
-                self.rx.lock().fill = Some(half);
-            }
-            Which::Rx => {
-                let half = Producer::new(ring()?).map_err(invalid)?;
-                self.rx.lock().set_ring(half, &descriptor);
-            }
-            Which::Tx => {
-                let half = Consumer::new(ring()?).map_err(invalid)?;
-                half.ring().raise(RingFlags::NEED_POKE);
-                self.tx.lock().set_ring(half, &descriptor);
-            }
-            Which::Completion => {
-                let half = Producer::new(ring()?).map_err(invalid)?;
-                self.tx.lock().set_completion(half, &descriptor);
-            }
+        if let Err(status) = self.install_ring(which, &pages, layout, &descriptor) {
+            self.take_back(lent.as_ref(), passive);
+            return Err(status);
         }
         *control.rings.slot(which) = Some(Sized {
-            _mapping: mapping,
+            lent,
             _pages: pages,
             layout,
             descriptor,
             address,
         });
+        Ok(())
+    }
+
+    /// Maps a ring into the current process.
+    fn lend(&self, pages: &Arc<KernelPages>, passive: Passive<'_>) -> Result<(Arc<Lent>, u64)> {
+        let mapping = KernelPages::map_to_user(pages, passive)?;
+        let address = mapping.address();
+        let mapping = PushLock::new(Some(mapping));
+        let lent = Arc::new(crate::TAG, Lent { mapping })?;
+        let holder = Holder::Ring(lent.clone());
+        self.services.holders.add(holder, passive)?;
+        Ok((lent, address))
+    }
+
+    fn take_back(&self, lent: Option<&Arc<Lent>>, passive: Passive<'_>) {
+        if let Some(lent) = lent {
+            lent.take_back(passive);
+            self.services.holders.remove(&**lent, passive);
+        }
+    }
+
+    /// Unmaps the rings and frees their memory.
+    pub(super) fn free_rings(&self, control: &mut Control, passive: Passive<'_>) {
+        let Rings {
+            fill,
+            completion,
+            rx,
+            tx,
+        } = core::mem::take(&mut control.rings);
+        for ring in [fill, completion, rx, tx].iter().flatten() {
+            self.take_back(ring.lent.as_ref(), passive);
+        }
+    }
+
+    /// Gives a ring to the side of the socket that works with it.
+    fn install_ring(
+        &self,
+        which: Which,
+        pages: &Arc<KernelPages>,
+        layout: RingLayout,
+        descriptor: &DescriptorLayout,
+    ) -> Result<()> {
+        let memory = SharedRing::new(pages.clone(), layout)?;
+        let ring = Ring::new(memory, layout.size, layout.stride).map_err(invalid)?;
+        match which {
+            Which::Fill => self.rx.lock().fill = Some(Consumer::new(ring).map_err(invalid)?),
+            Which::Rx => {
+                let half = Producer::new(ring).map_err(invalid)?;
+                self.rx.lock().set_ring(half, descriptor);
+            }
+            Which::Tx => {
+                let half = Consumer::new(ring).map_err(invalid)?;
+                half.ring().raise(RingFlags::NEED_POKE);
+                self.tx.lock().set_ring(half, descriptor);
+            }
+            Which::Completion => {
+                let half = Producer::new(ring).map_err(invalid)?;
+                self.tx.lock().set_completion(half, descriptor);
+            }
+        }
         Ok(())
     }
 }

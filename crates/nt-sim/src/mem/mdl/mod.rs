@@ -48,7 +48,7 @@ pub enum MdlRule {
     NotMapped,
     /// Mapped without pages that are locked or non-paged.
     PagesNotLocked,
-    /// Unlocked or freed while it is mapped into a process.
+    /// Unlocked, freed, or the process ended, while it is mapped into a process.
     UserMappingLeft,
     /// A user mapping made, or undone, in the wrong process or none.
     WrongProcess,
@@ -201,6 +201,22 @@ impl Mdls {
                 address,
                 what: "locked",
                 caller: lock.caller.clone(),
+            })
+            .collect()
+    }
+
+    /// The mappings into an address space that nobody has undone.
+    pub(crate) fn mapped_into(&self, space: SpaceId) -> Vec<MdlLeak> {
+        let table = self.by_address.lock();
+        let mappings = table.iter().flat_map(|(&address, state)| {
+            let theirs = state.user.iter().map(move |mapping| (address, mapping));
+            theirs.filter(|(_, mapping)| mapping.space == space)
+        });
+        mappings
+            .map(|(address, mapping)| MdlLeak {
+                address,
+                what: "mapped into it",
+                caller: mapping.caller.clone(),
             })
             .collect()
     }

@@ -336,7 +336,8 @@ fn user_mappings_belong_to_their_process() {
     let second = map(None).unwrap();
     memory.mdl_unmap_user(mdl, at).unwrap();
     assert!(second != at);
-    memory.delete_space(&space).unwrap();
+    let left = memory.delete_space(&space).unwrap_err();
+    assert_eq!((left.len(), left[0].what), (1, "mapped into it"));
     // The other mapping went with the process; to undo it there now does nothing, elsewhere it is an error.
     memory.mdl_unmap_user(mdl, second).unwrap();
     user::switch_to(old);

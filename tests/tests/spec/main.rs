@@ -19,6 +19,7 @@ mod programs_actions;
 mod programs_create;
 mod programs_match;
 mod quirks;
+mod reflection;
 mod requests;
 mod rss;
 mod xsk_bind;

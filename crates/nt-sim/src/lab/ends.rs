@@ -234,6 +234,13 @@ impl Stack<'_> {
             .max(0) as u64
     }
 
+    /// Sends the next `frames` frames that come up down again, each from within its indication: as a stack that routes.
+    pub fn route(&self, frames: u64) {
+        self.nic
+            .routed
+            .store(frames, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Only counts frames from now on, for load.
     pub fn count_only(&self) {
         self.nic.stack.set_collect(false);

@@ -85,6 +85,8 @@ pub(crate) struct Nic {
     /// Status of the sends that the wire completes.
     pub(crate) send_status: AtomicI32,
     pub(crate) stack_failed: AtomicU64,
+    /// How many of the next frames that come up the stack end sends down again.
+    pub(crate) routed: AtomicU64,
     pub(crate) oids: oids::Settings,
     /// Requests are left pending and completed from a DPC.
     pub(crate) oids_later: AtomicBool,
@@ -133,6 +135,7 @@ impl Nic {
             events: Mutex::new(Vec::new()),
             send_status: AtomicI32::new(0),
             stack_failed: AtomicU64::new(0),
+            routed: AtomicU64::new(0),
             oids: oids::Settings::default(),
             oids_later: AtomicBool::new(false),
             broken: misdeed::Record::new(config.lawless),

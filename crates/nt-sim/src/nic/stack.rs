@@ -9,7 +9,7 @@ use nt::sys::{
 
 use super::{
     Nic,
-    buffers::put_info,
+    buffers::{self, put_info},
     end::Giving,
     frame::{Frame, FrameInfo},
     layout::Random,
@@ -32,6 +32,7 @@ pub(crate) struct Top(pub(crate) Arc<Nic>);
 impl crate::ndis::layer::Top for Top {
     fn receive(&self, layer: &'static Layer, chain: Nbl, _: u32, _: u32, flags: u32) {
         self.0.stack.accept(chain);
+        self.route(chain);
         if flags & NDIS_RECEIVE_FLAGS_RESOURCES != 0 {
             return;
         }
@@ -124,6 +125,27 @@ impl crate::ndis::layer::Top for Top {
 }
 
 impl Top {
+    /// Sends frames that come up down again, from within their indication.
+    fn route(&self, chain: Nbl) {
+        let routed = &self.0.routed;
+        if routed.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut frames = Vec::new();
+        for nbl in nbl::chain(chain) {
+            for buffer in nbl::buffers(nbl) {
+                let one_less = |left: u64| left.checked_sub(1);
+                if routed
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+                    .is_ok()
+                {
+                    frames.push(buffers::frame_of(nbl, buffer));
+                }
+            }
+        }
+        self.0.send(frames);
+    }
+
     fn hold(&self, chain: Nbl) {
         let all: Vec<usize> = nbl::chain(chain).map(|n| n as usize).collect();
         self.0

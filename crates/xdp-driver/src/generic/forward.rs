@@ -4,13 +4,13 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use nt::ndis::{Filter, Flags, Nbl, NblQueue, Packet, PacketPool, PacketQueue, Receive};
+use nt::ndis::{Filter, Flags, Nbl, NblQueue, Packet, PacketPool, PacketQueue};
 use nt::sync::SpinLock;
 use nt::sys::{NDIS_SEND_FLAGS_DISPATCH_LEVEL, NetBufferListHashValue};
 use nt::{Dispatch, Result, Status};
 
 use super::inject::Owner;
-use super::segment;
+use super::{reflect, segment};
 use crate::counters::{GenericRxCounters, count};
 use crate::interface::{Interface, RxQueue, Way};
 
@@ -182,11 +182,10 @@ impl<'a> Outgoing<'a> {
             return;
         }
         self.queue.forwarding.fetch_add(frames, Ordering::Relaxed);
-        let back = match self.queue.way() {
-            Way::Up => Way::Down,
-            Way::Down => Way::Up,
-        };
-        if !interface.let_out(back, frames) {
+        if self.queue.way() == Way::Down {
+            return reflect::indicate(interface, self.queue, self.lists, self.dispatch);
+        }
+        if !interface.let_out(Way::Down, frames) {
             self.queue.forwarding.fetch_sub(frames, Ordering::Relaxed);
             count(self.queue.generic.forward_paused(), frames);
             return;
@@ -194,16 +193,6 @@ impl<'a> Outgoing<'a> {
         count(self.queue.generic.forward_sent(), frames);
         let flags = Flags(NDIS_SEND_FLAGS_DISPATCH_LEVEL);
         let chain = self.lists.into_chain();
-        match back {
-            Way::Down => interface.filter().send(chain, 0, flags),
-            Way::Up => interface.filter().indicate(
-                chain,
-                Receive {
-                    port: 0,
-                    count: frames,
-                    flags,
-                },
-            ),
-        }
+        interface.filter().send(chain, 0, flags);
     }
 }

@@ -8,6 +8,7 @@ mod inspect;
 mod offload;
 mod outcome;
 mod quic;
+pub(crate) mod reflect;
 mod rss;
 mod segment;
 mod steering;

@@ -436,6 +436,7 @@ impl Interface {
         // Frames that were sent back are on their way still.
         self.gate.close(passive);
         for queue in self.rx.iter().flat_map(|queues| queues.iter()) {
+            queue.reflected.clear();
             let kept = queue.kept.lock().take();
             drop(kept);
         }

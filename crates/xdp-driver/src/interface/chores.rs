@@ -6,7 +6,8 @@ use core::time::Duration;
 use nt::work::{Tick, Timer, Work, WorkItem};
 use nt::{Arc, Dispatch, Passive, Result};
 
-use super::{Interface, RxQueue};
+use super::{Interface, RxQueue, Way};
+use crate::generic::reflect;
 use crate::settings::Setting;
 
 /// The kernel counts time in units of 100 ns.
@@ -49,7 +50,7 @@ impl Work for Announce {
     }
 }
 
-/// Goes on with transmit queues whose time was up.
+/// Goes on with queues whose time was up.
 struct Transmit {
     interface: Arc<Interface>,
 }
@@ -60,6 +61,12 @@ impl Work for Transmit {
             if queue.unfinished.swap(false, Ordering::AcqRel) {
                 let raised = nt::irql::Raised::to_dispatch();
                 queue.kick(&self.interface, raised.token());
+            }
+        }
+        for queue in self.interface.rx_queues(Way::Down) {
+            if queue.reflected.unfinished.swap(false, Ordering::AcqRel) {
+                let raised = nt::irql::Raised::to_dispatch();
+                reflect::go_on(&self.interface, queue, raised.token());
             }
         }
     }
@@ -195,7 +202,7 @@ impl Interface {
         }
     }
 
-    /// Has unfinished transmit queues gone on with. Any level up to DISPATCH_LEVEL.
+    /// Has unfinished queues gone on with. Any level up to DISPATCH_LEVEL.
     pub(crate) fn continue_later(&self) {
         if let Some(chores) = &*self.chores.lock() {
             chores.transmit.queue();

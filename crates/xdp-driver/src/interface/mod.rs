@@ -271,6 +271,11 @@ impl Interface {
         self.tx.get(way.index())?.get(id as usize)
     }
 
+    fn rx_queues(&self, way: Way) -> impl Iterator<Item = &RxQueue> {
+        let queues = self.rx.get(way.index());
+        queues.into_iter().flat_map(|queues| queues.iter())
+    }
+
     fn tx_queues(&self) -> impl Iterator<Item = &TxQueue> {
         self.tx.iter().flat_map(|queues| queues.iter())
     }

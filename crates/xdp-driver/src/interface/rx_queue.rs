@@ -10,6 +10,7 @@ use nt::{Arc, Box, Result};
 
 use super::Way;
 use crate::counters::{GenericRxCounters, RxCounters};
+use crate::generic::reflect::Reflected;
 use crate::program::{Hits, Plan, ProgramRules};
 
 /// A queue where frames are inspected. It is there as long as its interface; without a program its frames pass.
@@ -23,6 +24,8 @@ pub(crate) struct RxQueue {
     pub(crate) forwarding: AtomicU32,
     /// Packets for frames that are sent back, to be used again.
     pub(crate) kept: SpinLock<PacketQueue>,
+    /// Frames of ours that are sent back to the stack.
+    pub(crate) reflected: Reflected,
     /// The network card has broken the rules of NDIS on it.
     failed: AtomicBool,
 }
@@ -37,6 +40,7 @@ impl RxQueue {
             generic: Arc::new(crate::TAG, GenericRxCounters::new())?,
             forwarding: AtomicU32::new(0),
             kept: SpinLock::new(PacketQueue::new()),
+            reflected: Reflected::new(),
             failed: AtomicBool::new(false),
         })
     }

@@ -164,6 +164,7 @@ impl Stage {
         }
         let report = driver.unload().unwrap_or_else(|e| panic!("{e}"));
         assert!(report.is_clean(), "{report}");
+        assert!(report.deepest_stack <= STACK, "{report}");
     }
 
     /// A NIC as the scene's own, under another name.
@@ -195,6 +196,9 @@ pub fn eventually(mut happened: impl FnMut() -> bool) -> bool {
     }
     false
 }
+
+/// Bytes of a kernel stack that the driver may need: half of it, the other half is for the drivers around it.
+const STACK: usize = 12 * 1024;
 
 /// Plays on the usual scene.
 pub fn scene(test: impl FnOnce(&Scene<'_>)) {

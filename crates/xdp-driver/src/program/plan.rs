@@ -69,11 +69,12 @@ impl Plan {
     /// A plan without programs.
     pub(crate) fn new() -> Result<Box<Self>> {
         let (counter, _) = nt::processor::performance_counter();
-        let plan = Self {
+        // Made where it stays: it would take much of a kernel stack.
+        let room = Box::uninit(crate::TAG)?;
+        Ok(room.write(Self {
             rules: Classifier::new(PoolStore, counter.cast_unsigned(), usize::MAX),
             programs: Vec::new(crate::TAG),
-        };
-        Box::new(crate::TAG, plan)
+        }))
     }
 
     /// Whether there is no program in it.

@@ -30,25 +30,17 @@ pub fn read(file: &str) -> Vec<Element> {
 }
 
 fn elements(text: &str) -> Vec<Element> {
-    let tags = text.split('<').skip(1);
-    let tags = tags.filter(|tag| !tag.starts_with(['/', '?', '!']));
-    tags.map(|tag| {
-        let (tag, _) = tag.split_once('>').expect("a tag ends");
-        let tag = tag.trim_end_matches('/');
-        let (name, mut rest) = tag.split_once(' ').unwrap_or((tag, ""));
-        let mut attributes = BTreeMap::new();
-        while let Some((name, after)) = rest.split_once("=\"") {
-            let (value, after) = after.split_once('"').expect("a value ends");
-            attributes.insert(name.trim().to_owned(), value.to_owned());
-            rest = after;
-        }
-        assert!(rest.trim().is_empty(), "{tag}");
-        Element {
-            name: name.to_owned(),
-            attributes,
-        }
-    })
-    .collect()
+    let document = roxmltree::Document::parse(text).expect("a manifest is XML");
+    let elements = document.descendants().filter(roxmltree::Node::is_element);
+    elements
+        .map(|element| Element {
+            name: element.tag_name().name().to_owned(),
+            attributes: element
+                .attributes()
+                .map(|attribute| (attribute.name().to_owned(), attribute.value().to_owned()))
+                .collect(),
+        })
+        .collect()
 }
 
 #[cfg(test)]

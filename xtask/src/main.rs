@@ -2,13 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "development")]
 mod api;
+#[cfg(feature = "development")]
 mod bench;
 mod check;
 mod commands;
 mod conformance;
 mod demo;
 mod driver;
+#[cfg(feature = "development")]
 mod equivalence;
 mod house;
 mod sanitize;
@@ -29,8 +32,10 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
+    #[cfg(feature = "development")]
     /// Compares the public API of the crate `xdp` with crates/xdp/public-api.txt, or writes that file when XDP_BLESS=1.
     Api,
+    #[cfg(feature = "development")]
     /// Measures one part of the system beside its peers.
     Bench(bench::Args),
     /// Writes the reference chapter of the book, and man pages, from the definition of the command line.
@@ -55,6 +60,7 @@ enum Task {
     },
     /// Shows real programs talking through the driver.
     Demo(demo::Args),
+    #[cfg(feature = "development")]
     /// Compares the rule classifier with a plain walk over the list, on random lists and frames.
     Equivalence(equivalence::Args),
     /// Checks the dependency arrows, the unsafe table and the file sizes.
@@ -78,7 +84,9 @@ pub(crate) enum Arch {
 
 fn main() -> ExitCode {
     let result = match Args::parse().task {
+        #[cfg(feature = "development")]
         Task::Api => api::run(),
+        #[cfg(feature = "development")]
         Task::Bench(args) => bench::run(&args),
         Task::Commands(args) => commands::run(&args),
         Task::Conformance { check } => conformance::run(check),
@@ -89,6 +97,7 @@ fn main() -> ExitCode {
             arch, toolchain, ..
         } => driver::run(arch, toolchain),
         Task::Demo(args) => demo::run(&args),
+        #[cfg(feature = "development")]
         Task::Equivalence(args) => Ok(equivalence::run(&args)),
         Task::House => house::run(),
         Task::Sanitize(args) => sanitize::run(&args),

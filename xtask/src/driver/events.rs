@@ -8,10 +8,11 @@ pub(crate) mod template;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
-use scenarios::manifest::Element;
+use roxmltree::{Document, Node};
 
-/// The manifest, in the folder `packaging`.
-const MANIFEST: &str = "xdp-events.man";
+use super::root;
+
+const MANIFEST: &str = "packaging/xdp-events.man";
 
 /// The keyword of a provider's first channel, which every event in it has.
 pub(crate) const CHANNEL_KEYWORD: u64 = 1 << 63;
@@ -68,13 +69,23 @@ pub(crate) struct Event {
 
 /// The provider of the manifest, and its texts.
 pub(crate) fn described() -> Result<(Provider, Messages)> {
-    from_elements(&scenarios::manifest::read(MANIFEST))
-        .with_context(|| format!("{MANIFEST} cannot be compiled"))
+    let text = std::fs::read_to_string(root().join(MANIFEST))
+        .with_context(|| format!("cannot read {MANIFEST}"))?;
+    compile(&text).with_context(|| format!("{MANIFEST} cannot be compiled"))
+}
+
+/// An attribute; empty when it is absent.
+fn get<'a>(element: Node<'a, '_>, name: &str) -> &'a str {
+    element.attribute(name).unwrap_or_default()
 }
 
 /// Numbers of texts begin as the message compiler's do.
-fn from_elements(elements: &[Element]) -> Result<(Provider, Messages)> {
-    let all = |name: &'static str| elements.iter().filter(move |found| found.name == name);
+fn compile(manifest: &str) -> Result<(Provider, Messages)> {
+    let document = Document::parse(manifest)?;
+    let all = |name: &'static str| {
+        let elements = document.descendants();
+        elements.filter(move |element| element.tag_name().name() == name)
+    };
     let mut messages = Messages::new();
     let mut named = |value: u64, name: &str, message: u32, text: &str| {
         messages.insert(message, text.to_owned());
@@ -89,9 +100,9 @@ fn from_elements(elements: &[Element]) -> Result<(Provider, Messages)> {
     let mut keywords = Vec::new();
     for channel in all("channel") {
         ensure!(channels.is_empty(), "only one channel has a keyword here");
-        let name = channel.get("name");
+        let name = get(channel, "name");
         channels.push(named(
-            number(channel.get("value"))?,
+            number(get(channel, "value"))?,
             name,
             0x9000_0001,
             name,
@@ -100,7 +111,7 @@ fn from_elements(elements: &[Element]) -> Result<(Provider, Messages)> {
     }
     let mut levels = vec![named(4, "win:Informational", 0x5000_0004, "Information")];
     for level in all("level") {
-        let (value, name) = (number(level.get("value"))?, level.get("name"));
+        let (value, name) = (number(get(level, "value"))?, get(level, "name"));
         levels.push(named(
             value,
             name,
@@ -109,7 +120,7 @@ fn from_elements(elements: &[Element]) -> Result<(Provider, Messages)> {
         ));
     }
     for keyword in all("keyword") {
-        let (mask, name) = (number(keyword.get("mask"))?, keyword.get("name"));
+        let (mask, name) = (number(get(keyword, "mask"))?, get(keyword, "name"));
         ensure!(mask.is_power_of_two(), "keyword {name} is not one bit");
         let message = 0x1000_0001 + mask.trailing_zeros();
         keywords.push(named(mask, name, message, name));
@@ -118,7 +129,7 @@ fn from_elements(elements: &[Element]) -> Result<(Provider, Messages)> {
         named(1, "win:Start", 0x3000_0001, "Start"),
         named(2, "win:Stop", 0x3000_0002, "Stop"),
     ];
-    let (names, templates) = templates(elements)?;
+    let (names, templates) = templates(&document)?;
     let value_of = |list: &[Named], name: &str| {
         list.iter()
             .find(|known| known.name == name)
@@ -128,29 +139,29 @@ fn from_elements(elements: &[Element]) -> Result<(Provider, Messages)> {
     let mut events = Vec::new();
     for event in all("event") {
         let (id, version) = (
-            number(event.get("value"))?.try_into()?,
-            number(event.get("version"))?.try_into()?,
+            number(get(event, "value"))?.try_into()?,
+            number(get(event, "version"))?.try_into()?,
         );
         let template = names
             .iter()
-            .position(|name| *name == event.get("template"))
+            .position(|name| *name == get(event, "template"))
             .with_context(|| format!("event {id} has no template"))?;
-        let mut text = event.get("symbol").to_owned();
+        let mut text = get(event, "symbol").to_owned();
         for (index, field) in templates[template].iter().enumerate() {
             text.push_str(&format!(" {}=%{}", field.name, index + 1));
         }
         let message = 0xB000_0000 | u32::from(version) << 16 | u32::from(id);
         messages.insert(message, text);
         let mut mask = CHANNEL_KEYWORD;
-        for keyword in event.get("keywords").split(' ') {
+        for keyword in get(event, "keywords").split(' ') {
             mask |= value_of(&keywords, keyword)?;
         }
         events.push(Event {
             id,
             version,
             channel: channels.first().context("there is no channel")?.value as u8,
-            level: value_of(&levels, event.get("level"))?.try_into()?,
-            opcode: match event.get("opcode") {
+            level: value_of(&levels, get(event, "level"))?.try_into()?,
+            opcode: match get(event, "opcode") {
                 "" => 0,
                 name => value_of(&opcodes, name)?.try_into()?,
             },
@@ -160,7 +171,7 @@ fn from_elements(elements: &[Element]) -> Result<(Provider, Messages)> {
         });
     }
     let provider = Provider {
-        guid: guid(provider.get("guid")).context("the provider has no GUID")?,
+        guid: guid(get(provider, "guid")).context("the provider has no GUID")?,
         channels,
         templates,
         opcodes,
@@ -172,16 +183,16 @@ fn from_elements(elements: &[Element]) -> Result<(Provider, Messages)> {
 }
 
 /// Names and contents of the templates.
-fn templates(elements: &[Element]) -> Result<(Vec<&str>, Vec<Template>)> {
+fn templates<'a>(document: &'a Document<'_>) -> Result<(Vec<&'a str>, Vec<Template>)> {
     let (mut names, mut templates) = (Vec::new(), Vec::<Template>::new());
-    for element in elements {
-        match element.name.as_str() {
+    for element in document.descendants() {
+        match element.tag_name().name() {
             "template" => {
-                names.push(element.get("tid"));
+                names.push(get(element, "tid"));
                 templates.push(Vec::new());
             }
             "data" => {
-                let (input, output) = match (element.get("inType"), element.get("outType")) {
+                let (input, output) = match (get(element, "inType"), get(element, "outType")) {
                     ("win:UInt32", "") => (8, 8),
                     ("win:UInt32", "win:NTSTATUS") => (8, 31),
                     ("win:UInt64", "") => (10, 10),
@@ -191,7 +202,7 @@ fn templates(elements: &[Element]) -> Result<(Vec<&str>, Vec<Template>)> {
                 };
                 let template = templates.last_mut().context("a field of no template")?;
                 template.push(Field {
-                    name: element.get("name").to_owned(),
+                    name: get(element, "name").to_owned(),
                     input,
                     output,
                 });

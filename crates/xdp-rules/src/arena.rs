@@ -164,14 +164,14 @@ impl<P, T, S: Store> Arena<P, T, S> {
 
     pub(crate) fn id_of(&self, key: RuleKey) -> Option<u32> {
         let id = *self.keys.get(key.index())?;
-        (self.key_of(id)? == key && self.value(id).is_some()).then_some(id)
+        (self.key_of(id) == key && self.value(id).is_some()).then_some(id)
     }
 
     /// Takes a rule out; it must have left its rings.
     pub(crate) fn take(&mut self, id: u32) -> Option<(Pattern<P>, T)> {
         let pattern = self.entries.get_mut(id as usize)?.pattern.take()?;
         let value = self.values.get_mut(id as usize)?.take()?;
-        let key = self.key_of(id)?;
+        let key = self.key_of(id);
         if let Some(place) = self.keys.get_mut(key.index()) {
             *place = self.unused_key;
             self.unused_key = key.0;
@@ -199,9 +199,10 @@ impl<P, T, S: Store> Arena<P, T, S> {
         self.values.get(id as usize)?.as_ref()
     }
 
+    /// Returns the key of a rule. That there is one is not asked: who does not use the key does not pay for it.
     #[inline]
-    pub(crate) fn key_of(&self, id: u32) -> Option<RuleKey> {
-        self.keys_of.get(id as usize).copied().map(RuleKey)
+    pub(crate) fn key_of(&self, id: u32) -> RuleKey {
+        RuleKey(self.keys_of.get(id as usize).copied().unwrap_or(NONE))
     }
 
     /// Returns the rules in order.

@@ -105,10 +105,9 @@ impl<P: PortSet, T, S: Store> Classifier<P, T, S> {
 
     #[inline]
     pub(crate) fn hit(&self, id: u32) -> Option<Hit<'_, T>> {
-        Some(Hit {
-            value: self.arena.value(id)?,
-            key: self.arena.key_of(id)?,
-        })
+        let value = self.arena.value(id)?;
+        let key = self.arena.key_of(id);
+        Some(Hit { key, value })
     }
 
     #[inline(never)]

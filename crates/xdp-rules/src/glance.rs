@@ -115,8 +115,12 @@ impl<'p> Segment<'p> {
 /// Tells whether these are headers of IPv4 that carries a protocol.
 #[inline(always)]
 fn is_ipv4(head: &[u8], protocol: u8) -> bool {
-    has(head, 12, ETHERTYPE_IPV4.to_be_bytes())
-        && matches!(head.get(14), Some(words) if words & 0xF == 5)
+    // The type of the frame and the version and length of the header lie side by side: they are compared at once.
+    const MASK: u32 = u32::from_ne_bytes([0xFF, 0xFF, 0x0F, 0]);
+    const TYPE: [u8; 2] = ETHERTYPE_IPV4.to_be_bytes();
+    const WORDS: u32 = u32::from_ne_bytes([TYPE[0], TYPE[1], 5, 0]);
+    let behind = head.get(12..).and_then(|behind| behind.first_chunk());
+    matches!(behind, Some(bytes) if u32::from_ne_bytes(*bytes) & MASK == WORDS)
         && has(head, 23, [protocol])
 }
 

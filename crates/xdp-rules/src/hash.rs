@@ -2,7 +2,7 @@
 
 /// A key of a [`Table`](crate::table::Table).
 pub(crate) trait Key: Copy + Default {
-    /// Returns a hash whose high 32 bits choose the group and whose low 7 bits are the tag.
+    /// Returns a hash whose high bits choose the group; the tag is the lowest 7 of the upper 32 bits.
     fn hash(&self, seed: u64) -> u64;
 
     /// Tells whether two keys are the same: word by word, so that a key in registers need not go through memory.
@@ -38,10 +38,15 @@ impl Key for u16 {
     }
 }
 
+/// Bits of the multiplier that depend on the seed. Those above stay: with them neighbouring addresses are spread evenly. The lowest
+/// stays, which makes it odd.
+const SEEDED: u64 = 0xFF_FFFF_FFFE;
+
+/// One multiplication: addresses are looked up more often than anything else. The lower half of the result is no hash.
 impl Key for u32 {
     #[inline]
     fn hash(&self, seed: u64) -> u64 {
-        one(u64::from(*self), seed)
+        u64::from(*self).wrapping_mul(ODD ^ seed & SEEDED)
     }
 
     #[inline]

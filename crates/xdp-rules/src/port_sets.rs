@@ -6,11 +6,11 @@
 
 use crate::NONE;
 use crate::arena::{Arena, Ring};
-use crate::hash::Key;
+use crate::hash::{Key, one};
 use crate::index::renamed;
 use crate::pattern::{Pattern, PortSet};
 use crate::store::{Buffer, OutOfMemory, Pool, Store};
-use crate::table::Table;
+use crate::table::{Table, Value};
 use xdp_abi::Port;
 
 /// A set at an address: what a search needs of it.
@@ -24,20 +24,58 @@ struct Set {
     memory: u32,
 }
 
-/// The rest of a set.
+/// What an address leads to: its first set, as far as a search needs it. Most addresses have no other.
 #[derive(Clone, Copy)]
-struct Links {
-    /// The chain.
-    chain: u32,
-    /// The set before this one in the chain.
-    previous: u32,
+pub(crate) struct First {
+    /// As in the set.
+    head: u32,
+    /// As in the set.
+    memory: u32,
+    /// The set; with [`First::AND_OTHERS`] if there are others behind it.
+    set: u32,
 }
 
-/// The sets at an address, in the order of their rules.
-#[derive(Clone, Copy)]
-struct Chain {
-    first: u32,
-    last: u32,
+impl First {
+    /// There are fewer sets than rules, and fewer rules than this.
+    const AND_OTHERS: u32 = 1 << 31;
+
+    const fn set(self) -> u32 {
+        if self.set == NONE {
+            NONE
+        } else {
+            self.set & !Self::AND_OTHERS
+        }
+    }
+}
+
+impl Value for First {
+    const NOTHING: Self = Self {
+        head: NONE,
+        memory: NONE,
+        set: NONE,
+    };
+
+    #[inline]
+    fn is_nothing(&self) -> bool {
+        self.set == NONE
+    }
+}
+
+/// A set that is not the first one of its address.
+#[derive(Clone, Copy, Default)]
+struct Place<K> {
+    address: K,
+    memory: u32,
+}
+
+impl<K: Key> Key for Place<K> {
+    fn hash(&self, seed: u64) -> u64 {
+        one(self.address.hash(seed), u64::from(self.memory))
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.address.same(&other.address) && self.memory == other.memory
+    }
 }
 
 /// Memory that holds ports.
@@ -50,17 +88,15 @@ struct Memory<P> {
 
 pub(crate) struct PortSets<K, P, S: Store> {
     /// From an address to the first set of its chain.
-    addresses: Table<K, S>,
+    addresses: Table<K, S, First>,
     /// From the identity of a memory to the memory.
     identities: Table<[u32; 2], S>,
-    /// From a chain and a memory to the set, for all sets but the first ones of chains: most chains have no other.
-    places: Table<[u32; 2], S>,
-    chains: S::Buf<Chain>,
+    /// All sets but the first ones of chains: most chains have no other.
+    places: Table<Place<K>, S>,
     sets: S::Buf<Set>,
-    /// One for each set.
-    links: S::Buf<Links>,
+    /// For each set the one before it in its chain; for the first one the last one.
+    previous: S::Buf<u32>,
     memories: S::Buf<Memory<P>>,
-    unused_chain: u32,
     unused_set: u32,
     unused_memory: u32,
     /// The earliest rule.
@@ -73,43 +109,50 @@ impl<K: Key, P: PortSet, S: Store> PortSets<K, P, S> {
             addresses: Table::new(pool, seed),
             identities: Table::new(pool, seed),
             places: Table::new(pool, seed),
-            chains: pool.buffer(),
             sets: pool.buffer(),
-            links: pool.buffer(),
+            previous: pool.buffer(),
             memories: pool.buffer(),
-            unused_chain: NONE,
             unused_set: NONE,
             unused_memory: NONE,
             head: NONE,
         }
     }
 
-    /// Returns the first set of an address, or [`NONE`].
+    /// Returns the first set of an address.
     #[inline]
-    pub(crate) fn first(&self, address: &K) -> u32 {
+    pub(crate) fn first(&self, address: &K) -> First {
         self.addresses.find(address)
+    }
+
+    /// Returns the table that says where [`PortSets::find_at`] has an address.
+    #[inline(always)]
+    pub(crate) fn addresses(&self) -> &Table<K, S, First> {
+        &self.addresses
+    }
+
+    /// Returns the earliest rule of the sets of an address that have a port; `None` if there is no address.
+    #[inline(always)]
+    pub(crate) fn find_at(&self, spot: u32, port: Port) -> Option<u32> {
+        let first = self.addresses.at(spot)?;
+        Some(self.find_from(first, port, NONE))
     }
 
     /// Returns the earliest rule of the first set of an address if the set has the port, or of those behind it.
     #[inline(always)]
-    pub(crate) fn find_from(&self, first: u32, port: Port, best: u32) -> u32 {
-        let Some(set) = self.sets.get(first as usize) else {
-            return best;
-        };
-        if self.has(set, port) {
-            return set.head;
+    pub(crate) fn find_from(&self, first: First, port: Port, best: u32) -> u32 {
+        if self.has(first.memory, port) {
+            first.head
+        } else if first.set & First::AND_OTHERS == 0 {
+            best
+        } else {
+            self.find_behind(first.set(), port, best)
         }
-        // Most addresses have no other.
-        if set.next == NONE {
-            return best;
-        }
-        self.find_behind(set.next, port, best)
     }
 
     /// Does the same for the sets behind the first one, if a rule is earlier than `best`.
     #[inline(never)]
-    fn find_behind(&self, second: u32, port: Port, best: u32) -> u32 {
-        let mut next = second;
+    fn find_behind(&self, first: u32, port: Port, best: u32) -> u32 {
+        let mut next = self.next(first);
         // There is no end of the chain that is not found before.
         for _ in 0..self.sets.len() {
             let Some(set) = self.sets.get(next as usize) else {
@@ -118,7 +161,7 @@ impl<K: Key, P: PortSet, S: Store> PortSets<K, P, S> {
             if set.head >= best {
                 return best;
             }
-            if self.has(set, port) {
+            if self.has(set.memory, port) {
                 return set.head;
             }
             next = set.next;
@@ -126,12 +169,17 @@ impl<K: Key, P: PortSet, S: Store> PortSets<K, P, S> {
         best
     }
 
-    /// Tells whether a set has a port now.
+    /// Tells whether a memory has a port now.
     #[inline(always)]
-    fn has(&self, set: &Set, port: Port) -> bool {
-        let memory = self.memories.get(set.memory as usize);
+    fn has(&self, memory: u32, port: Port) -> bool {
+        let memory = self.memories.get(memory as usize);
         let ports = memory.and_then(|memory| memory.ports.as_ref());
         ports.is_some_and(|ports| ports.contains(port))
+    }
+
+    /// Returns the set behind a set.
+    fn next(&self, set: u32) -> u32 {
+        self.sets.get(set as usize).map_or(NONE, |set| set.next)
     }
 
     pub(crate) fn reserve_one(
@@ -141,12 +189,11 @@ impl<K: Key, P: PortSet, S: Store> PortSets<K, P, S> {
     ) -> Result<(), OutOfMemory> {
         self.addresses.reserve_one(pool)?;
         self.identities.reserve_one(pool)?;
-        if self.addresses.find(address) != NONE {
+        if !self.addresses.find(address).is_nothing() {
             self.places.reserve_one(pool)?;
         }
-        pool.reserve(&mut self.chains, 1)?;
         pool.reserve(&mut self.sets, 1)?;
-        pool.reserve(&mut self.links, 1)?;
+        pool.reserve(&mut self.previous, 1)?;
         pool.reserve(&mut self.memories, 1)
     }
 
@@ -161,39 +208,27 @@ impl<K: Key, P: PortSet, S: Store> PortSets<K, P, S> {
         P: Clone,
     {
         let ports = arena.pattern(id).and_then(Pattern::port_set).cloned();
-        let chain = match self.links.get(self.addresses.find(&address) as usize) {
-            Some(first) => first.chain,
-            None => {
-                let empty = Chain {
-                    first: NONE,
-                    last: NONE,
-                };
-                take(&mut self.chains, &mut self.unused_chain, empty, |c| c.first)?
-            }
-        };
         let memory = self.memory(identity, ports)?;
-        let set = self.set_of(chain, memory);
+        let first = self.addresses.find(&address).set();
+        let set = self.set_of(address, first, memory);
         if let Some(set) = self.sets.get(set as usize) {
             arena.join(Ring::Same, set.head, id);
         } else {
-            let previous = self.chains.get(chain as usize).map_or(NONE, |c| c.last);
             let set = Set {
                 head: id,
                 next: NONE,
                 memory,
             };
-            let links = Links { chain, previous };
             let set = take(&mut self.sets, &mut self.unused_set, set, |s| s.next)?;
-            match self.links.get_mut(set as usize) {
-                Some(place) => *place = links,
-                None => self.links.try_push(links)?,
+            if self.previous.len() < self.sets.len() {
+                self.previous.try_push(NONE)?;
             }
-            self.connect(chain, previous, set);
-            self.connect(chain, set, NONE);
-            if previous == NONE {
-                self.addresses.insert(address, set);
+            let first = self.connect(first, self.before(first), set);
+            if first == set {
+                self.addresses.insert(address, self.first_at(set));
             } else {
-                self.places.insert([chain, memory], set);
+                self.addresses.replace(&address, self.first_at(first));
+                self.places.insert(Place { address, memory }, set);
             }
             if let Some(memory) = self.memories.get_mut(memory as usize) {
                 memory.sets = memory.sets.wrapping_add(1);
@@ -203,13 +238,25 @@ impl<K: Key, P: PortSet, S: Store> PortSets<K, P, S> {
         Ok(())
     }
 
-    /// Returns the set of a chain that has a memory.
-    fn set_of(&self, chain: u32, memory: u32) -> u32 {
-        let first = self.chains.get(chain as usize).map_or(NONE, |c| c.first);
+    /// Returns what an address leads to whose first set this is.
+    fn first_at(&self, index: u32) -> First {
+        let Some(&Set { head, next, memory }) = self.sets.get(index as usize) else {
+            return First::NOTHING;
+        };
+        let set = if next == NONE {
+            index
+        } else {
+            index | First::AND_OTHERS
+        };
+        First { head, memory, set }
+    }
+
+    /// Returns the set of an address that has a memory.
+    fn set_of(&self, address: K, first: u32, memory: u32) -> u32 {
         if self.memory_of(first) == memory {
             first
         } else {
-            self.places.find(&[chain, memory])
+            self.places.find(&Place { address, memory })
         }
     }
 
@@ -241,16 +288,10 @@ impl<K: Key, P: PortSet, S: Store> PortSets<K, P, S> {
         id: u32,
     ) {
         self.head = arena.leave(Ring::Peers, self.head, id);
-        let first = self.addresses.find(&address);
+        let first = self.addresses.find(&address).set();
         let memory = self.identities.find(&halves(identity));
-        let Some(&Links { chain, .. }) = self.links.get(first as usize) else {
-            return;
-        };
-        let index = self.set_of(chain, memory);
-        let (Some(set), Some(&Links { previous, .. })) = (
-            self.sets.get_mut(index as usize),
-            self.links.get(index as usize),
-        ) else {
+        let index = self.set_of(address, first, memory);
+        let Some(set) = self.sets.get_mut(index as usize) else {
             return;
         };
         let head = arena.leave(Ring::Same, set.head, id);
@@ -258,59 +299,86 @@ impl<K: Key, P: PortSet, S: Store> PortSets<K, P, S> {
             return;
         }
         set.head = head;
-        let next = set.next;
-        self.connect(chain, previous, next);
+        let (mut now, mut before) = self.disconnect(first, index);
         if head == NONE {
-            self.places.remove(&[chain, memory]);
+            self.places.remove(&Place { address, memory });
             self.leave(identity, memory);
             give(&mut self.sets, &mut self.unused_set, index, |s| &mut s.next);
         } else {
             // The next rule with this set takes over, which may come behind rules with other sets.
-            let (mut before, mut behind) = (previous, next);
+            let mut behind = if before == NONE {
+                now
+            } else {
+                self.next(before)
+            };
             while let Some(set) = self.sets.get(behind as usize)
                 && set.head < head
             {
                 before = behind;
                 behind = set.next;
             }
-            self.connect(chain, before, index);
-            self.connect(chain, index, behind);
+            now = self.connect(now, before, index);
         }
-        match self.chains.get(chain as usize).map_or(NONE, |c| c.first) {
-            NONE => {
-                self.addresses.remove(&address);
-                let unused = &mut self.unused_chain;
-                give(&mut self.chains, unused, chain, |c| &mut c.first);
+        if now == NONE {
+            self.addresses.remove(&address);
+            return;
+        }
+        self.addresses.replace(&address, self.first_at(now));
+        if now != first {
+            // The one that was first takes the place of the one that is now, if it is still there.
+            let memory_now = self.memory_of(now);
+            self.places.remove(&Place {
+                address,
+                memory: memory_now,
+            });
+            if head != NONE {
+                self.places.insert(Place { address, memory }, first);
             }
-            now if now != first => {
-                self.addresses.replace(&address, now);
-                // The one that was first takes the place of the one that is now, if it is still there.
-                self.places.remove(&[chain, self.memory_of(now)]);
-                if head != NONE {
-                    self.places.insert([chain, memory], first);
-                }
-            }
-            _ => {}
         }
     }
 
-    /// Makes two sets neighbours; [`NONE`] is an end of the chain.
-    fn connect(&mut self, chain: u32, left: u32, right: u32) {
-        match self.sets.get_mut(left as usize) {
-            Some(set) => set.next = right,
-            None => {
-                if let Some(chain) = self.chains.get_mut(chain as usize) {
-                    chain.first = right;
-                }
-            }
+    /// Puts a set behind another one of a chain, or, for [`NONE`], at its beginning; returns the first one.
+    fn connect(&mut self, first: u32, before: u32, index: u32) -> u32 {
+        let (next, last) = (self.next(before), self.before(first));
+        if before == NONE {
+            self.set_next(index, first);
+            self.set_before(index, if first == NONE { index } else { last });
+            self.set_before(first, index);
+            return index;
         }
-        match self.links.get_mut(right as usize) {
-            Some(links) => links.previous = left,
-            None => {
-                if let Some(chain) = self.chains.get_mut(chain as usize) {
-                    chain.last = left;
-                }
-            }
+        self.set_next(before, index);
+        self.set_next(index, next);
+        self.set_before(index, before);
+        self.set_before(if next == NONE { first } else { next }, index);
+        first
+    }
+
+    /// Takes a set out of a chain. Returns the first one of the chain, and the one before the set, [`NONE`] if it was the first.
+    fn disconnect(&mut self, first: u32, index: u32) -> (u32, u32) {
+        let (next, before) = (self.next(index), self.before(index));
+        if index == first {
+            self.set_before(next, before);
+            return (next, NONE);
+        }
+        self.set_next(before, next);
+        self.set_before(if next == NONE { first } else { next }, before);
+        (first, before)
+    }
+
+    /// Returns the set before a set; for the first one the last one.
+    fn before(&self, set: u32) -> u32 {
+        self.previous.get(set as usize).copied().unwrap_or(NONE)
+    }
+
+    fn set_before(&mut self, set: u32, before: u32) {
+        if let Some(place) = self.previous.get_mut(set as usize) {
+            *place = before;
+        }
+    }
+
+    fn set_next(&mut self, set: u32, next: u32) {
+        if let Some(set) = self.sets.get_mut(set as usize) {
+            set.next = next;
         }
     }
 
@@ -332,12 +400,13 @@ impl<K: Key, P: PortSet, S: Store> PortSets<K, P, S> {
     pub(crate) fn rename(&mut self, (address, identity): (K, u64), old: u32, new: u32) {
         renamed(&mut self.head, old, new);
         let memory = self.identities.find(&halves(identity));
-        let Some(first) = self.links.get(self.addresses.find(&address) as usize) else {
-            return;
-        };
-        let set = self.set_of(first.chain, memory);
-        if let Some(set) = self.sets.get_mut(set as usize) {
+        let first = self.addresses.find(&address).set();
+        let index = self.set_of(address, first, memory);
+        if let Some(set) = self.sets.get_mut(index as usize) {
             renamed(&mut set.head, old, new);
+        }
+        if index == first {
+            self.addresses.replace(&address, self.first_at(first));
         }
     }
 }

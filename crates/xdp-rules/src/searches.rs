@@ -10,8 +10,9 @@ use crate::hash::Key;
 use crate::index::{ByPrefix, Exact};
 use crate::masks::ByMask;
 use crate::pattern::PortSet;
-use crate::port_sets::PortSets;
+use crate::port_sets::{First, PortSets};
 use crate::store::Store;
+use crate::table::Value;
 use crate::tables::{Tuple4, Tuple6};
 use xdp_abi::Port;
 use xdp_packet::Quic;
@@ -104,9 +105,11 @@ impl Way for InPlace {
         port: u16,
         best: u32,
     ) -> u32 {
-        match rules.first(&to) {
-            NONE => NONE,
-            first => ports(rules, first, port, best),
+        let first = rules.first(&to);
+        if first.is_nothing() {
+            NONE
+        } else {
+            ports(rules, first, port, best)
         }
     }
 }
@@ -156,9 +159,11 @@ impl Way for Apart {
         port: u16,
         best: u32,
     ) -> u32 {
-        match rules.first(&to) {
-            NONE => NONE,
-            first => rules.find_from(first, Port::new(port), best),
+        let first = rules.first(&to);
+        if first.is_nothing() {
+            NONE
+        } else {
+            rules.find_from(first, Port::new(port), best)
         }
     }
 }
@@ -167,7 +172,7 @@ impl Way for Apart {
 #[inline(never)]
 fn ports<K: Key, P: PortSet, S: Store>(
     rules: &PortSets<K, P, S>,
-    first: u32,
+    first: First,
     port: u16,
     best: u32,
 ) -> u32 {

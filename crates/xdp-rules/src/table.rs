@@ -1,4 +1,4 @@
-//! A hash table from short keys to rules.
+//! A hash table from short keys to rules, or to other small things.
 //!
 //! Seven slots form a group. A group's control word holds a tag byte for each slot (0 means free) and, in the top byte, how
 //! many keys wanted this group, found it full and went on. A search therefore ends at the first group that nothing has
@@ -9,6 +9,7 @@
 use crate::NONE;
 use crate::hash::Key;
 use crate::store::{OutOfMemory, Pool, Store};
+use core::num::NonZero;
 
 const WIDTH: usize = 7;
 /// Keys for each group on average at which the table grows.
@@ -19,34 +20,67 @@ const SPILL_SHIFT: u32 = 56;
 /// An overflow count that has reached its end no longer says how many: it stays.
 const SPILL_MAX: u64 = 0xFF;
 
-/// Packed, so that a key of eight-byte words leaves no gap behind the rule.
-#[derive(Clone, Copy, Default)]
-#[repr(C, packed(4))]
-struct Slot<K> {
-    key: K,
-    id: u32,
+/// What a key leads to.
+pub(crate) trait Value: Copy {
+    /// What a key leads to that is not there.
+    const NOTHING: Self;
+
+    /// Tells whether this is [`Value::NOTHING`].
+    fn is_nothing(&self) -> bool;
 }
 
-type Slots<K> = [Slot<K>; WIDTH];
+/// The number of a rule, or of something else.
+impl Value for u32 {
+    const NOTHING: Self = NONE;
 
-pub(crate) struct Table<K, S: Store> {
+    #[inline]
+    fn is_nothing(&self) -> bool {
+        *self == NONE
+    }
+}
+
+/// Packed, so that a key of eight-byte words leaves no gap behind the value.
+#[derive(Clone, Copy)]
+#[repr(C, packed(4))]
+struct Slot<K, V> {
+    key: K,
+    value: V,
+}
+
+impl<K: Key, V: Value> Slot<K, V> {
+    /// What is not in use.
+    fn free() -> Self {
+        Self {
+            key: K::default(),
+            value: V::NOTHING,
+        }
+    }
+
+    #[inline(always)]
+    fn has(&self, key: &K) -> bool {
+        { self.key }.same(key)
+    }
+}
+
+pub(crate) struct Table<K, S: Store, V: Value = u32> {
     /// One for each group.
     controls: S::Buf<u64>,
-    slots: S::Buf<Slots<K>>,
+    /// Those of the first group, then those of the second, and so on.
+    slots: S::Buf<Slot<K, V>>,
     len: usize,
     seed: u64,
     /// The only slot in use, if there is only one: then nothing has to be hashed.
-    only: Slot<K>,
+    only: Slot<K, V>,
 }
 
-impl<K: Key, S: Store> Table<K, S> {
+impl<K: Key, V: Value, S: Store> Table<K, S, V> {
     pub(crate) fn new(pool: &Pool<S>, seed: u64) -> Self {
         Self {
             controls: pool.buffer(),
             slots: pool.buffer(),
             len: 0,
             seed,
-            only: Slot::default(),
+            only: Slot::free(),
         }
     }
 
@@ -55,23 +89,23 @@ impl<K: Key, S: Store> Table<K, S> {
         self.len
     }
 
-    /// Returns the rule for `key`, or [`NONE`].
+    /// Returns the value for `key`, or [`Value::NOTHING`].
     #[inline]
-    pub(crate) fn find(&self, key: &K) -> u32 {
-        if let Some(id) = self.find_only(key) {
-            return id;
+    pub(crate) fn find(&self, key: &K) -> V {
+        if let Some(value) = self.find_only(key) {
+            return value;
         }
         self.find_hashed(key, self.hash(key))
     }
 
     /// Does the same where there is one key or none.
     #[inline]
-    pub(crate) fn find_only(&self, key: &K) -> Option<u32> {
+    pub(crate) fn find_only(&self, key: &K) -> Option<V> {
         (self.len == 1).then(|| {
-            if { self.only.key }.same(key) {
-                self.only.id
+            if self.only.has(key) {
+                self.only.value
             } else {
-                NONE
+                V::NOTHING
             }
         })
     }
@@ -83,9 +117,9 @@ impl<K: Key, S: Store> Table<K, S> {
 
     /// Does the same as [`Table::find`] with the key's hash known, where there are two keys or more.
     #[inline]
-    pub(crate) fn find_hashed(&self, key: &K, hash: u64) -> u32 {
+    pub(crate) fn find_hashed(&self, key: &K, hash: u64) -> V {
         match self.find_soon(key, hash) {
-            Some(id) => id,
+            Some(value) => value,
             None => self.find_further(*key, hash),
         }
     }
@@ -93,34 +127,68 @@ impl<K: Key, S: Store> Table<K, S> {
     /// Does what is nearly always enough, without a loop: nothing is like the key, or the first that is like it is it. Else the
     /// answer is `None`, and [`Table::find_further`] has to be asked.
     #[inline]
-    pub(crate) fn find_soon(&self, key: &K, hash: u64) -> Option<u32> {
+    pub(crate) fn find_soon(&self, key: &K, hash: u64) -> Option<V> {
         let home = self.home(hash);
         let Some(&control) = self.controls.get(home) else {
-            return Some(NONE);
+            return Some(V::NOTHING);
         };
-        let hits = equal_bytes(control, tag(hash).wrapping_mul(EACH));
+        let hits = with_tag(control, tag(hash));
         if hits == 0 {
-            return (control >> SPILL_SHIFT == 0).then_some(NONE);
+            return (control >> SPILL_SHIFT == 0).then_some(V::NOTHING);
         }
-        let slot = self.slot((home, first_of(hits)))?;
-        { slot.key }.same(key).then_some(slot.id)
+        let slot = self.slots.get(spot(home, first_of(hits)))?;
+        slot.has(key).then_some(slot.value)
     }
 
     /// The key comes by value: a reference would force it into memory before it is known whether this is called.
     #[cold]
     #[inline(never)]
-    pub(crate) fn find_further(&self, key: K, hash: u64) -> u32 {
-        match self.locate_hashed(&key, hash) {
-            Some(at) => self.slot(at).map_or(NONE, |slot| slot.id),
-            None => NONE,
+    pub(crate) fn find_further(&self, key: K, hash: u64) -> V {
+        let at = self.locate_hashed(&key, hash);
+        let slot = at.and_then(|(group, index)| self.slots.get(spot(group, index)));
+        slot.map_or(V::NOTHING, |slot| slot.value)
+    }
+
+    /// Returns where the slot of a key most likely is, or [`NONE`] if there is none: without a look at the slot, which may be far
+    /// away.
+    #[inline(always)]
+    pub(crate) fn likely_spot(&self, key: &K) -> u32 {
+        let hash = self.hash(key);
+        let home = self.home(hash);
+        let Some(&control) = self.controls.get(home) else {
+            return NONE;
+        };
+        match NonZero::new(with_tag(control, tag(hash))) {
+            Some(hits) => spot(home, (hits.trailing_zeros() / 8) as usize) as u32,
+            None if control >> SPILL_SHIFT == 0 => NONE,
+            None => self.other_spot(*key),
         }
+    }
+
+    /// Tells whether the slot that most likely was the one of a key has another key.
+    #[inline(always)]
+    pub(crate) fn is_other(&self, spot: u32, key: &K) -> bool {
+        matches!(self.slots.get(spot as usize), Some(slot) if !slot.has(key))
+    }
+
+    /// Returns where the slot of a key is that is not where it most likely is, or [`NONE`].
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn other_spot(&self, key: K) -> u32 {
+        let at = self.locate(&key);
+        at.map_or(NONE, |(group, index)| spot(group, index) as u32)
+    }
+
+    /// Returns the value in a slot; there may be no such slot.
+    #[inline(always)]
+    pub(crate) fn at(&self, spot: u32) -> Option<V> {
+        self.slots.get(spot as usize).map(|slot| slot.value)
     }
 
     /// Returns the group that a hash wants; there may be none.
     #[inline]
     fn home(&self, hash: u64) -> usize {
-        // The upper half of the hash as a fraction of the groups, of which there are less than 2^32.
-        ((hash >> 32).wrapping_mul(self.controls.len() as u64) >> 32) as usize
+        scale(hash, self.controls.len())
     }
 
     fn next(&self, group: usize) -> usize {
@@ -134,25 +202,15 @@ impl<K: Key, S: Store> Table<K, S> {
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = K> {
-        self.slots_in_use().map(|slot| slot.key)
+        in_use(&self.slots).map(|slot| slot.key)
     }
 
-    fn slots_in_use(&self) -> impl Iterator<Item = &Slot<K>> {
-        in_use(&self.controls, &self.slots)
-    }
-
-    #[inline]
-    fn slot(&self, (group, index): (usize, usize)) -> Option<&Slot<K>> {
-        self.slots.get(group)?.get(index)
-    }
-
-    /// Changes the rule for a key that is there.
-    pub(crate) fn replace(&mut self, key: &K, id: u32) {
+    /// Changes the value for a key that is there.
+    pub(crate) fn replace(&mut self, key: &K, value: V) {
         if let Some((group, index)) = self.locate(key)
-            && let Some(slots) = self.slots.get_mut(group)
-            && let Some(slot) = slots.get_mut(index)
+            && let Some(slot) = self.slots.get_mut(spot(group, index))
         {
-            slot.id = id;
+            slot.value = value;
             self.only = *slot;
         }
     }
@@ -167,11 +225,11 @@ impl<K: Key, S: Store> Table<K, S> {
     }
 
     fn resize(&mut self, pool: &mut Pool<S>, groups: usize) -> Result<(), OutOfMemory> {
-        if groups >= NONE as usize {
+        if groups >= NONE as usize / WIDTH {
             return Err(OutOfMemory);
         }
         let controls = pool.filled(groups, 0)?;
-        let slots = match pool.filled(groups, Slots::default()) {
+        let slots = match pool.filled(spot(groups, 0), Slot::free()) {
             Ok(slots) => slots,
             Err(error) => {
                 pool.release(controls);
@@ -181,8 +239,8 @@ impl<K: Key, S: Store> Table<K, S> {
         let controls = core::mem::replace(&mut self.controls, controls);
         let slots = core::mem::replace(&mut self.slots, slots);
         self.len = 0;
-        for slot in in_use(&controls, &slots) {
-            self.insert(slot.key, slot.id);
+        for slot in in_use(&slots) {
+            self.insert(slot.key, slot.value);
         }
         pool.release(controls);
         pool.release(slots);
@@ -190,28 +248,28 @@ impl<K: Key, S: Store> Table<K, S> {
     }
 
     /// Adds a key that is not there; room must have been reserved.
-    pub(crate) fn insert(&mut self, key: K, id: u32) {
-        let hash = key.hash(self.seed);
-        let mut home = self.home(hash);
+    pub(crate) fn insert(&mut self, key: K, value: V) {
+        let hash = self.hash(&key);
+        let mut group = self.home(hash);
         for _ in 0..self.controls.len() {
-            let next = self.next(home);
-            let (Some(control), Some(slots)) =
-                (self.controls.get_mut(home), self.slots.get_mut(home))
-            else {
+            let next = self.next(group);
+            let Some(control) = self.controls.get_mut(group) else {
                 return;
             };
-            let free = equal_bytes(*control, 0);
-            if let Some(slot) = slots.get_mut(first_of(free)) {
-                *slot = Slot { key, id };
-                *control |= tag(hash) << (free.trailing_zeros() & !7);
+            let free = !*control & HIGH;
+            if free != 0
+                && let Some(slot) = self.slots.get_mut(spot(group, first_of(free)))
+            {
+                *slot = Slot { key, value };
+                *control |= tag(hash) << (first_of(free) * 8);
                 self.len = self.len.wrapping_add(1);
-                self.only = Slot { key, id };
+                self.only = *slot;
                 return;
             }
             if *control >> SPILL_SHIFT != SPILL_MAX {
                 *control = control.wrapping_add(1 << SPILL_SHIFT);
             }
-            home = next;
+            group = next;
         }
     }
 
@@ -231,13 +289,17 @@ impl<K: Key, S: Store> Table<K, S> {
             }
             passed = next;
         }
-        if let Some(control) = self.controls.get_mut(home) {
+        if let (Some(control), Some(slot)) = (
+            self.controls.get_mut(home),
+            self.slots.get_mut(spot(home, index)),
+        ) {
             *control &= !(0xFF << (index * 8));
+            *slot = Slot::free();
             self.len = self.len.wrapping_sub(1);
         }
         if self.len == 1 {
-            let last = self.slots_in_use().next().copied();
-            self.only = last.unwrap_or_default();
+            let last = in_use(&self.slots).next().copied();
+            self.only = last.unwrap_or(Slot::free());
         }
     }
 
@@ -247,57 +309,56 @@ impl<K: Key, S: Store> Table<K, S> {
 
     /// Returns the group and the slot of a key.
     fn locate_hashed(&self, key: &K, hash: u64) -> Option<(usize, usize)> {
-        let splat = tag(hash).wrapping_mul(EACH);
-        let mut at = self.home(hash);
+        let mut group = self.home(hash);
         for _ in 0..self.controls.len() {
-            let control = *self.controls.get(at)?;
-            let mut hits = equal_bytes(control, splat);
+            let control = *self.controls.get(group)?;
+            let mut hits = with_tag(control, tag(hash));
             while hits != 0 {
                 let index = first_of(hits);
-                // A mark that is wrong is on a slot in use all the same: it differs from the tag in one bit.
-                if { self.slot((at, index))?.key }.same(key) {
-                    return Some((at, index));
+                if self.slots.get(spot(group, index))?.has(key) {
+                    return Some((group, index));
                 }
                 hits &= hits.wrapping_sub(1);
             }
             if control >> SPILL_SHIFT == 0 {
                 return None;
             }
-            at = self.next(at);
+            group = self.next(group);
         }
         None
     }
 }
 
-/// Returns the slots that have a tag.
-fn in_use<'a, K>(controls: &'a [u64], slots: &'a [Slots<K>]) -> impl Iterator<Item = &'a Slot<K>> {
-    controls.iter().zip(slots).flat_map(|(&control, slots)| {
-        let used = move |(index, slot)| (byte(control, index) != 0).then_some(slot);
-        slots.iter().enumerate().filter_map(used)
-    })
+fn in_use<K: Key, V: Value>(slots: &[Slot<K, V>]) -> impl Iterator<Item = &Slot<K, V>> {
+    slots.iter().filter(|slot| !{ slot.value }.is_nothing())
+}
+
+/// Returns a hash as a fraction of a length.
+#[inline]
+const fn scale(hash: u64, len: usize) -> usize {
+    ((hash as u128).wrapping_mul(len as u128) >> 64) as usize
+}
+
+#[inline]
+const fn spot(group: usize, index: usize) -> usize {
+    group.wrapping_mul(WIDTH).wrapping_add(index)
 }
 
 #[inline]
 const fn tag(hash: u64) -> u64 {
-    hash & 0x7F | 0x80
+    hash >> 32 & 0x7F | 0x80
 }
 
-/// Marks bytes (of the lower seven) that equal those of `splat`; may mark a byte above a true hit as well.
+/// Marks slots that have a tag; may mark one in use above such a one as well.
 #[inline]
-const fn equal_bytes(control: u64, splat: u64) -> u64 {
-    let difference = control ^ splat;
-    difference.wrapping_sub(EACH) & !difference & HIGH
+const fn with_tag(control: u64, tag: u64) -> u64 {
+    (control ^ tag.wrapping_mul(EACH)).wrapping_sub(EACH) & control & HIGH
 }
 
 /// Returns the first slot marked; without a mark, one that no group has.
 #[inline]
-const fn first_of(hits: u64) -> usize {
-    (hits.trailing_zeros() / 8) as usize
-}
-
-#[inline]
-const fn byte(control: u64, index: usize) -> u64 {
-    control >> (index * 8) & 0xFF
+const fn first_of(marks: u64) -> usize {
+    (marks.trailing_zeros() / 8) as usize
 }
 
 #[cfg(test)]
@@ -324,6 +385,15 @@ mod tests {
         }
     }
 
+    /// Finds a key in two steps.
+    fn find_by_spot(table: &Table<Chosen, Heap>, key: Chosen) -> u32 {
+        let mut spot = table.likely_spot(&key);
+        if table.is_other(spot, &key) {
+            spot = table.other_spot(key);
+        }
+        table.at(spot).unwrap_or(NONE)
+    }
+
     fn agrees_with_a_map(seed: u64, hashes: &[u64], keys: u32) {
         let mut random = Random::new(seed);
         let mut pool = Pool::new(Heap, usize::MAX);
@@ -333,7 +403,9 @@ mod tests {
             let number = random.below(keys as usize) as u32;
             let hash = hashes[number as usize % hashes.len()];
             let key = Chosen { hash, number };
-            assert_eq!(table.find(&key), map.get(&key).copied().unwrap_or(NONE));
+            let expected = map.get(&key).copied().unwrap_or(NONE);
+            assert_eq!(table.find(&key), expected);
+            assert_eq!(find_by_spot(&table, key), expected);
             match (map.contains_key(&key), random.below(3)) {
                 (false, _) => {
                     table.reserve_one(&mut pool).expect("memory");
@@ -370,7 +442,7 @@ mod tests {
     fn keys_that_collide_are_told_apart() {
         // All the same, neighbouring tags (which the byte test can confuse), and neighbouring groups at the end of the table.
         agrees_with_a_map(4, &[0], 40);
-        agrees_with_a_map(5, &[0x80, 0x81, 0x01, 0x00], 60);
+        agrees_with_a_map(5, &[0x80 << 32, 0x81 << 32, 1 << 32, 0], 60);
         agrees_with_a_map(6, &[u64::MAX, u64::MAX << 32, 0], 600);
     }
 

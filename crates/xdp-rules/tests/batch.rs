@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::net::Ipv4Addr;
 
 use xdp_abi::Port;
-use xdp_packet::{Frame, FrameBuilder};
-use xdp_rules::oracle::PortBits;
-use xdp_rules::{AddressPorts, Classifier, Heap, Pattern, PortSet, Tuple};
+use xdp_packet::{Depth, Frame, FrameBuilder, Packet};
+use xdp_rules::oracle::{PortBits, Random};
+use xdp_rules::{AddressPorts, Classifier, Heap, Masked, Pattern, PortSet, Tuple, walker};
 
 type Rules<P> = Classifier<P, usize, Heap>;
 
@@ -219,4 +219,101 @@ fn a_change_is_seen_soon_in_a_long_chain_too() {
     assert!(hits[..100].iter().all(Option::is_none));
     assert!(hits[164..200].iter().all(|hit| *hit == Some(1)));
     assert!(hits[264..].iter().all(|hit| *hit == Some(0)));
+}
+
+/// One of a few addresses; one of them is what an unused place of a table has.
+fn address(random: &mut Random) -> Ipv4Addr {
+    Ipv4Addr::from_bits(random.below(100) as u32)
+}
+
+/// Changes a list of one kind of rules again and again. Whichever way frames are decided on, they get what a walk along the
+/// list says.
+fn every_way_agrees(seed: u64, rule: impl Fn(&mut Random) -> Pattern<&'static PortBits>) {
+    let random = &mut Random::new(seed);
+    let mut rules = Rules::new(Heap, random.word(), usize::MAX);
+    let mut keys = Vec::new();
+    let (mut decided, mut missed) = (0, 0);
+    for step in 0..3000 {
+        // More and more, then fewer and fewer.
+        let grows = random.below(3) > usize::from(step / 500 % 2 == 0);
+        if grows || keys.is_empty() {
+            keys.push(rules.push(rule(random), step).expect("memory"));
+        } else {
+            let key = keys.swap_remove(random.below(keys.len()));
+            assert!(rules.remove(key).is_some());
+        }
+        if step % 8 != 0 {
+            continue;
+        }
+        let frames: Vec<_> = (0..random.below(40))
+            .map(|_| {
+                let frame = FrameBuilder::new().ipv4(Ipv4Addr::LOCALHOST, address(random));
+                frame.udp(1, random.below(8) as u16).finish()
+            })
+            .collect();
+        let patterns: Vec<_> = rules.iter().map(|(_, pattern, _)| *pattern).collect();
+        let values: Vec<_> = rules.iter().map(|(_, _, value)| *value).collect();
+        let walked: Vec<_> = frames
+            .iter()
+            .map(|frame| {
+                let packet = Packet::parse_slice(frame, Depth::Upper);
+                walker::walk(&patterns, &packet).map(|index| values[index])
+            })
+            .collect();
+        let mut many = Vec::new();
+        let whole = frames.iter().map(|frame| Frame::new(frame));
+        rules.classify_many(whole, |hit| many.push(hit.map(|hit| *hit.value)));
+        assert_eq!(many, walked);
+        let numbered = walked.iter().copied().enumerate();
+        assert_eq!(
+            one_by_one(&rules, &frames),
+            numbered.clone().collect::<Vec<_>>()
+        );
+        if rules.batch::<()>().is_some() {
+            assert_eq!(in_a_batch(&rules, &frames), numbered.collect::<Vec<_>>());
+        }
+        decided += walked.iter().flatten().count();
+        missed += walked.iter().filter(|rule| rule.is_none()).count();
+    }
+    assert!(decided > 500 && missed > 500, "{decided}, {missed}");
+}
+
+#[test]
+fn every_way_agrees_on_port_sets() {
+    let sets: &[PortBits] = (0..3)
+        .map(|_| PortBits::default())
+        .collect::<Vec<_>>()
+        .leak();
+    for (nth, set) in sets.iter().enumerate() {
+        (0..8).for_each(|port| set.set(port, port as usize % 4 == nth));
+    }
+    every_way_agrees(1, |random| {
+        Pattern::Ipv4UdpPortSet(AddressPorts {
+            address: address(random),
+            ports: random.pick(&[&sets[0], &sets[1], &sets[2]]),
+        })
+    });
+}
+
+#[test]
+fn every_way_agrees_on_flows() {
+    every_way_agrees(2, |random| {
+        Pattern::Ipv4UdpTuple(Tuple {
+            source: Ipv4Addr::LOCALHOST,
+            destination: address(random),
+            source_port: 1,
+            destination_port: random.below(4) as u16,
+        })
+    });
+}
+
+#[test]
+fn every_way_agrees_on_prefixes() {
+    every_way_agrees(3, |random| {
+        let mask = u32::MAX << random.below(5);
+        Pattern::Ipv4DstMask(Masked {
+            mask: mask.into(),
+            address: (address(random).to_bits() & mask).into(),
+        })
+    });
 }

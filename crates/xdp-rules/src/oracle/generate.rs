@@ -52,11 +52,11 @@ impl Random {
 
 /// A port set that can be changed while it is in use.
 #[derive(Debug)]
-pub struct PortBits(Box<[AtomicU64]>);
+pub struct PortBits(Box<[AtomicU64; 1 << 10]>);
 
 impl Default for PortBits {
     fn default() -> Self {
-        Self((0..1024).map(|_| AtomicU64::new(0)).collect())
+        Self(Box::new([const { AtomicU64::new(0) }; 1 << 10]))
     }
 }
 

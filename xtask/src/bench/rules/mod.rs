@@ -167,10 +167,12 @@ fn find(
     let compiled = &compiled;
     verify(name, compiled, rules, frames)?;
     let many = |frames: &[&[u8]; BATCH]| {
-        let (mut values, mut next) = ([0; BATCH], 0);
+        let mut values = [0; BATCH];
+        let mut places = values.iter_mut();
         compiled.classify_many(frames.iter().map(|bytes| Frame::new(bytes)), |hit| {
-            values[next] = hit.map_or(u32::MAX, |hit| *hit.value);
-            next += 1;
+            if let Some(place) = places.next() {
+                *place = hit.map_or(u32::MAX, |hit| *hit.value);
+            }
         });
         values
     };

@@ -38,15 +38,13 @@ impl Key for u16 {
     }
 }
 
-/// Bits of the multiplier that depend on the seed. Those above stay: with them neighbouring addresses are spread evenly. The lowest
-/// stays, which makes it odd.
-const SEEDED: u64 = 0xFF_FFFF_FFFE;
-
-/// One multiplication: addresses are looked up more often than anything else. The lower half of the result is no hash.
+/// One multiplication: addresses are looked up more often than anything else. The seed goes into the factor that is not the golden
+/// ratio: with that one neighbouring addresses are spread evenly, and with most others they can fall together. The lower half of
+/// the result is no hash.
 impl Key for u32 {
     #[inline]
     fn hash(&self, seed: u64) -> u64 {
-        u64::from(*self).wrapping_mul(ODD ^ seed & SEEDED)
+        (u64::from(*self) ^ seed).wrapping_mul(ODD)
     }
 
     #[inline]

@@ -36,7 +36,7 @@ pub(crate) struct First {
 }
 
 impl First {
-    /// There are fewer sets than rules, and fewer rules than this.
+    /// There are not more sets than rules, and fewer rules than this.
     const AND_OTHERS: u32 = 1 << 31;
 
     const fn set(self) -> u32 {

@@ -62,6 +62,16 @@ impl<K: Key, V: Value> Slot<K, V> {
     }
 }
 
+/// Where a key may be.
+enum Likely {
+    /// It is not there.
+    Nowhere,
+    /// Not in its own group, which had no room when it or others came.
+    Further,
+    /// Here, or in another slot.
+    At(usize),
+}
+
 pub(crate) struct Table<K, S: Store, V: Value = u32> {
     /// One for each group.
     controls: S::Buf<u64>,
@@ -128,16 +138,28 @@ impl<K: Key, V: Value, S: Store> Table<K, S, V> {
     /// answer is `None`, and [`Table::find_further`] has to be asked.
     #[inline]
     pub(crate) fn find_soon(&self, key: &K, hash: u64) -> Option<V> {
+        match self.likely(hash) {
+            Likely::Nowhere => Some(V::NOTHING),
+            Likely::Further => None,
+            Likely::At(spot) => {
+                let slot = self.slots.get(spot)?;
+                slot.has(key).then_some(slot.value)
+            }
+        }
+    }
+
+    /// Says what the control word of a hash's group does.
+    #[inline(always)]
+    fn likely(&self, hash: u64) -> Likely {
         let home = self.home(hash);
         let Some(&control) = self.controls.get(home) else {
-            return Some(V::NOTHING);
+            return Likely::Nowhere;
         };
-        let hits = with_tag(control, tag(hash));
-        if hits == 0 {
-            return (control >> SPILL_SHIFT == 0).then_some(V::NOTHING);
+        match NonZero::new(with_tag(control, tag(hash))) {
+            Some(hits) => Likely::At(spot(home, (hits.trailing_zeros() / 8) as usize)),
+            None if control >> SPILL_SHIFT == 0 => Likely::Nowhere,
+            None => Likely::Further,
         }
-        let slot = self.slots.get(spot(home, first_of(hits)))?;
-        slot.has(key).then_some(slot.value)
     }
 
     /// The key comes by value: a reference would force it into memory before it is known whether this is called.
@@ -153,15 +175,10 @@ impl<K: Key, V: Value, S: Store> Table<K, S, V> {
     /// away.
     #[inline(always)]
     pub(crate) fn likely_spot(&self, key: &K) -> u32 {
-        let hash = self.hash(key);
-        let home = self.home(hash);
-        let Some(&control) = self.controls.get(home) else {
-            return NONE;
-        };
-        match NonZero::new(with_tag(control, tag(hash))) {
-            Some(hits) => spot(home, (hits.trailing_zeros() / 8) as usize) as u32,
-            None if control >> SPILL_SHIFT == 0 => NONE,
-            None => self.other_spot(*key),
+        match self.likely(self.hash(key)) {
+            Likely::Nowhere => NONE,
+            Likely::Further => self.other_spot(*key),
+            Likely::At(spot) => spot as u32,
         }
     }
 
@@ -444,6 +461,25 @@ mod tests {
         agrees_with_a_map(4, &[0], 40);
         agrees_with_a_map(5, &[0x80 << 32, 0x81 << 32, 1 << 32, 0], 60);
         agrees_with_a_map(6, &[u64::MAX, u64::MAX << 32, 0], 600);
+    }
+
+    #[test]
+    fn neighbouring_addresses_are_spread_evenly() {
+        let mut random = Random::new(8);
+        for step in [1, 1 << 8, 1 << 16] {
+            for _ in 0..8 {
+                let mut pool = Pool::new(Heap, usize::MAX);
+                let mut table = Table::<u32, Heap>::new(&pool, random.word());
+                for id in 0..10_000u32 {
+                    table.reserve_one(&mut pool).expect("memory");
+                    table.insert((10u32 << 24).wrapping_add(id.wrapping_mul(step)), id);
+                }
+                let spills = table.controls.iter().map(|control| control >> SPILL_SHIFT);
+                // 10,000 random keys would be some 150.
+                let spills: u64 = spills.sum();
+                assert!(spills < 100, "{spills} keys went on, {step} apart");
+            }
+        }
     }
 
     #[test]

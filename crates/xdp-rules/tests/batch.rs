@@ -232,10 +232,10 @@ fn every_way_agrees(seed: u64, rule: impl Fn(&mut Random) -> Pattern<&'static Po
     let random = &mut Random::new(seed);
     let mut rules = Rules::new(Heap, random.word(), usize::MAX);
     let mut keys = Vec::new();
-    let (mut decided, mut missed) = (0, 0);
+    let (mut decided, mut missed, mut batches) = (0, 0, 0);
     for step in 0..3000 {
         // More and more, then fewer and fewer.
-        let grows = random.below(3) > usize::from(step / 500 % 2 == 0);
+        let grows = random.below(3) > usize::from(step / 500 % 2 == 1);
         if grows || keys.is_empty() {
             keys.push(rules.push(rule(random), step).expect("memory"));
         } else {
@@ -271,11 +271,13 @@ fn every_way_agrees(seed: u64, rule: impl Fn(&mut Random) -> Pattern<&'static Po
         );
         if rules.batch::<()>().is_some() {
             assert_eq!(in_a_batch(&rules, &frames), numbered.collect::<Vec<_>>());
+            batches += 1;
         }
         decided += walked.iter().flatten().count();
         missed += walked.iter().filter(|rule| rule.is_none()).count();
     }
     assert!(decided > 500 && missed > 500, "{decided}, {missed}");
+    assert!(batches > 300, "{batches}");
 }
 
 #[test]
